@@ -1,0 +1,70 @@
+# `make` builds the lessons and the local site; `make help` lists what else it can do.
+
+BUILD ?= build
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
+override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared \
+	$(shell pkg-config --cflags libcurl gumbo)
+LIBRARIES = $(shell pkg-config --libs libcurl gumbo) -lunistring -lm
+SITE_LIBRARIES = $(shell pkg-config --libs libmicrohttpd zlib)
+
+# SANITIZE=address,undefined or SANITIZE=thread builds with gcc's sanitizers.
+ifdef SANITIZE
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+LESSONS = $(notdir $(patsubst %/main.c,%,$(wildcard lessons/*/main.c)))
+PROGRAMS = $(LESSONS:%=$(BUILD)/%)
+SHARED = $(patsubst %.c,$(BUILD)/%.o,$(wildcard shared/*.c))
+SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
+UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c))
+SOURCES = $(wildcard shared/*.[ch] lessons/*/*.[ch] tests/site/*.[ch] tests/shared/*.[ch])
+
+.PHONY: all lessons site unit-tests program run test lint format clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: lessons site
+
+lessons: $(PROGRAMS) ## build the lessons
+site: $(BUILD)/site ## build the local site
+unit-tests: $(UNIT_TESTS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libshared.a: $(SHARED)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/lessons/%/main.o $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) -o $@
+
+$(BUILD)/site: $(SITE)
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(SITE_LIBRARIES) -o $@
+
+$(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
+
+# Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO. They come
+# through the environment, where a path may hold what it likes.
+program: $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
+
+run: ## run every lesson on the local site
+	scripts/run
+test: ## run all the checks
+	scripts/test
+check-%: ## check one lesson: make check-02
+	scripts/check $*
+lint: ## look for what the compilers do not mind
+	scripts/lint
+format: ## format the C sources
+	clang-format-14 -i $(SOURCES)
+clean: ## remove what was built
+	rm -rf $(BUILD)
+help: ## print this
+	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,35 @@
+/*
+ * The command line that all lessons have.
+ */
+#ifndef ARGUMENTS_H
+#define ARGUMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum pool {
+    WITHOUT_POOL, /* --workers is understood, and the help says that it does nothing */
+    WITH_POOL,
+};
+
+struct arguments {
+    char **urls; /* in the order given; never NULL */
+    size_t url_count;
+    size_t workers;           /* 1 or more */
+    double timeout;           /* for one page, in seconds, more than 0 */
+    const char *certificates; /* a file's name, or NULL */
+    bool quiet;
+};
+
+/*
+ * Reads the command line, and the files of URLs that it names. With neither a URL nor a
+ * file the URLs are the five sites of the course. Free the result with arguments_free().
+ *
+ * Wrong usage, and a file that cannot be read, print one line and exit with status 2;
+ * --help prints the help and exits with status 0.
+ */
+struct arguments arguments_read(int argc, char *argv[], enum pool pool);
+
+void arguments_free(struct arguments *arguments);
+
+#endif

@@ -1,0 +1,283 @@
+#include "html.h"
+
+#include "charset.h"
+#include "monotonic.h"
+
+#include <errno.h>
+#include <gumbo.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * The memory of a document: blocks that are filled from the front and freed together. It
+ * is faster than malloc, it can be counted, and it needs no walk over the tree to free
+ * it: Gumbo's own walk calls itself once for each level, and a page of 800,000 nested
+ * elements would overflow the stack.
+ */
+struct block {
+    struct block *next;
+    max_align_t memory[];
+};
+
+enum {
+    FIRST_BLOCK = 64 * 1024,
+    LARGEST_BLOCK = 4 * 1024 * 1024,
+    ALLOCATIONS_PER_LOOK_AT_THE_CLOCK = 64,
+};
+
+struct html {
+    struct block *blocks;
+    char *free_memory;
+    size_t free_size;
+    size_t block_size; /* of the next block */
+    size_t total_size;
+    size_t allocations;
+    double deadline;
+    jmp_buf give_up;
+    int error; /* why it was given up: an errno */
+    const GumboNode *root;
+};
+
+/*
+ * Gumbo cannot be told that there is no memory, nor to stop. But it allocates for each
+ * tag, and all that it holds is in our blocks: so we may leave it from within an
+ * allocation by longjmp(3), and nothing is lost.
+ */
+_Noreturn static void give_up(struct html *html, int error)
+{
+    html->error = error;
+    longjmp(html->give_up, 1);
+}
+
+static void *add_block(struct html *html, size_t size)
+{
+    if (html->total_size + size > HTML_MOST_MEMORY)
+        give_up(html, E2BIG);
+    struct block *block = malloc(sizeof(struct block) + size);
+    if (block == NULL)
+        give_up(html, ENOMEM);
+    block->next = html->blocks;
+    html->blocks = block;
+    html->total_size += size;
+    return block->memory;
+}
+
+static void *allocate(void *userdata, size_t size)
+{
+    struct html *html = userdata;
+    if (++html->allocations % ALLOCATIONS_PER_LOOK_AT_THE_CLOCK == 0 &&
+        monotonic_seconds() > html->deadline)
+        give_up(html, ETIMEDOUT);
+
+    size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    if (size > LARGEST_BLOCK / 4)
+        return add_block(html, size);
+    if (size > html->free_size) {
+        html->free_memory = add_block(html, html->block_size);
+        html->free_size = html->block_size;
+        if (html->block_size < LARGEST_BLOCK)
+            html->block_size *= 2;
+    }
+    void *memory = html->free_memory;
+    html->free_memory += size;
+    html->free_size -= size;
+    return memory;
+}
+
+static void keep(void *userdata, void *memory)
+{
+    (void)userdata;
+    (void)memory;
+}
+
+/* Returns whether it came to the end. */
+static bool parse(struct html *html, const char *document, size_t length)
+{
+    if (setjmp(html->give_up) != 0)
+        return false;
+    GumboOptions options = kGumboDefaultOptions;
+    options.allocator = allocate;
+    options.deallocator = keep;
+    options.userdata = html;
+    options.max_errors = 0;
+    html->root = gumbo_parse_with_options(&options, document, length)->document;
+    return true;
+}
+
+/* How many bytes the control character at the beginning takes; 0 if there is none, or one
+   that means something in HTML. */
+static size_t control_length(const char *text, size_t length)
+{
+    unsigned char first = (unsigned char)text[0];
+    if (first == 0xC2 && length > 1 && (unsigned char)text[1] < 0xA0)
+        return 2; /* U+0080 to U+009F */
+    return (first < ' ' && memchr("\0\t\n\f\r", first, 5) == NULL) || first == 0x7F;
+}
+
+/*
+ * Gumbo takes control characters for damage and makes U+FFFD of them, where the standard
+ * keeps them. So we show it something that means as little in HTML: CONTROL_STAND_IN.
+ * Returns memory that the caller frees, or NULL.
+ */
+static char *hide_controls(const char *document, size_t length, size_t *hidden_length)
+{
+    char *hidden = malloc(strlen(HTML_CONTROL_STAND_IN) * length + 1);
+    if (hidden == NULL)
+        return NULL;
+    char *end = hidden;
+    for (size_t i = 0; i < length;) {
+        size_t control = control_length(document + i, length - i);
+        if (control > 0)
+            end = stpcpy(end, HTML_CONTROL_STAND_IN);
+        else
+            *end++ = document[i];
+        i += control > 0 ? control : 1;
+    }
+    *hidden_length = (size_t)(end - hidden);
+    return hidden;
+}
+
+struct html *html_parse(const char *document, size_t length, double deadline)
+{
+    struct html *html = calloc(1, sizeof(*html));
+    if (html == NULL)
+        return NULL;
+    html->block_size = FIRST_BLOCK;
+    html->deadline = deadline;
+
+    size_t hidden_length;
+    char *hidden = hide_controls(document, length, &hidden_length);
+    bool is_parsed = hidden != NULL && parse(html, hidden, hidden_length);
+    free(hidden);
+    if (is_parsed)
+        return html;
+    int error = hidden == NULL ? ENOMEM : html->error;
+    html_free(html);
+    errno = error;
+    return NULL;
+}
+
+void html_free(struct html *html)
+{
+    if (html == NULL)
+        return;
+    while (html->blocks != NULL) {
+        struct block *next = html->blocks->next;
+        free(html->blocks);
+        html->blocks = next;
+    }
+    free(html);
+}
+
+static const GumboVector *children(const GumboNode *node)
+{
+    if (node->type == GUMBO_NODE_DOCUMENT)
+        return &node->v.document.children;
+    if (node->type == GUMBO_NODE_ELEMENT)
+        return &node->v.element.children;
+    return &kGumboEmptyVector; /* also for GUMBO_NODE_TEMPLATE: its content is apart */
+}
+
+/* The node that follows in the order of the document, within the tree below the root. By
+   parents and not by recursion, for the same reason as above. */
+static const GumboNode *next_node(const GumboNode *node, const GumboNode *root)
+{
+    if (children(node)->length > 0)
+        return children(node)->data[0];
+    while (node != root) {
+        const GumboVector *siblings = children(node->parent);
+        if (node->index_within_parent + 1 < siblings->length)
+            return siblings->data[node->index_within_parent + 1];
+        node = node->parent;
+    }
+    return NULL;
+}
+
+static bool is_text(const GumboNode *node)
+{
+    return node->type == GUMBO_NODE_TEXT || node->type == GUMBO_NODE_WHITESPACE ||
+           node->type == GUMBO_NODE_CDATA;
+}
+
+static char *text_content(const GumboNode *element)
+{
+    size_t size = 0;
+    for (const GumboNode *node = element; node != NULL; node = next_node(node, element)) {
+        if (is_text(node))
+            size += strlen(node->v.text.text);
+    }
+    char *text = malloc(size + 1);
+    if (text == NULL)
+        return NULL;
+    char *end = text;
+    for (const GumboNode *node = element; node != NULL; node = next_node(node, element)) {
+        if (is_text(node))
+            end = stpcpy(end, node->v.text.text);
+    }
+    *end = '\0';
+    return text;
+}
+
+static bool is_html_element(const GumboNode *node, GumboTag tag)
+{
+    return node->type == GUMBO_NODE_ELEMENT && node->v.element.tag == tag &&
+           node->v.element.tag_namespace == GUMBO_NAMESPACE_HTML;
+}
+
+static char *text_of_first(const struct html *html, GumboTag tag)
+{
+    for (const GumboNode *node = html->root; node != NULL;
+         node = next_node(node, html->root)) {
+        if (is_html_element(node, tag))
+            return text_content(node);
+    }
+    errno = 0;
+    return NULL;
+}
+
+char *html_title(const struct html *html)
+{
+    return text_of_first(html, GUMBO_TAG_TITLE);
+}
+
+char *html_heading(const struct html *html)
+{
+    return text_of_first(html, GUMBO_TAG_H1);
+}
+
+static const char *attribute(const GumboNode *node, const char *name)
+{
+    const GumboAttribute *found = gumbo_get_attribute(&node->v.element.attributes, name);
+    return found == NULL ? "" : found->value;
+}
+
+static const char *charset_in_meta(const GumboNode *meta)
+{
+    const char *label = attribute(meta, "charset");
+    const char *charset = charset_from_label(label, strlen(label));
+    if (charset == NULL && strcasecmp(attribute(meta, "http-equiv"), "content-type") == 0)
+        charset = charset_from_content_type(attribute(meta, "content"));
+    return charset == NULL ? NULL : charset_as_in_meta(charset);
+}
+
+const char *html_charset(const char *bytes, size_t length)
+{
+    size_t within = length < HTML_CHARSET_WITHIN ? length : HTML_CHARSET_WITHIN;
+    struct html *html = html_parse(bytes, within, INFINITY);
+    if (html == NULL)
+        return NULL;
+
+    const char *charset = NULL;
+    for (const GumboNode *node = html->root; node != NULL && charset == NULL;
+         node = next_node(node, html->root)) {
+        if (is_html_element(node, GUMBO_TAG_META))
+            charset = charset_in_meta(node);
+    }
+    html_free(html);
+    return charset;
+}

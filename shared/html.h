@@ -1,0 +1,57 @@
+/*
+ * What an HTML document says, as the HTML standard has it parsed. Gumbo does the parsing;
+ * this file keeps it within bounds.
+ */
+#ifndef HTML_H
+#define HTML_H
+
+#include <stddef.h>
+
+/* The most memory that one parsed document may take. Gumbo needs up to 30 bytes for one
+   of an ordinary page, and up to 60 for one of a page made of nothing but tags. */
+enum { HTML_MOST_MEMORY = 128 * 1024 * 1024 };
+
+/* How much of a document html_charset looks at. */
+enum { HTML_CHARSET_WITHIN = 1024 };
+
+/* What stands in the parsed text for a control character: LEFT-TO-RIGHT MARK, which
+   text_tidy() leaves out like one. */
+#define HTML_CONTROL_STAND_IN "\u200E"
+
+struct html;
+
+/*
+ * Parses a document: UTF-8, of the given length. It may be the beginning of one: then the
+ * end of the file is where it stops.
+ *
+ * The deadline is a time of CLOCK_MONOTONIC in seconds. Parsing is given up when it
+ * passes, since there are documents for which it takes time that grows with the square of
+ * their length.
+ *
+ * Returns a document to free with html_free(); NULL with errno set to ENOMEM (no memory),
+ * E2BIG (it would take more than HTML_MOST_MEMORY) or ETIMEDOUT (the deadline has
+ * passed).
+ */
+struct html *html_parse(const char *document, size_t length, double deadline);
+
+void html_free(struct html *html);
+
+/*
+ * The text of the document's first <title>, or first <h1>: what the DOM calls
+ * textContent, so with the text of all elements inside it. Only HTML elements count: not
+ * the <title> of an SVG drawing, and nothing inside a <template>, which is not part of
+ * the document.
+ *
+ * Returns memory that the caller frees. NULL with errno 0 if there is no such element,
+ * with ENOMEM if there is no memory.
+ */
+char *html_title(const struct html *html);
+char *html_heading(const struct html *html);
+
+/*
+ * The character set that a <meta charset> or <meta http-equiv="Content-Type"> names in
+ * the first HTML_CHARSET_WITHIN of these bytes, as charset.h has it; NULL if none does.
+ */
+const char *html_charset(const char *bytes, size_t length);
+
+#endif

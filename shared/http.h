@@ -1,0 +1,59 @@
+/*
+ * One polite, bounded GET at a time, with libcurl.
+ *
+ * http and https only, also after a redirect; at most HTTP_MOST_REDIRECTS of them; any
+ * compression that libcurl knows; certificates are verified; the time limit holds for all
+ * of it, from the name's look-up to the last byte. Proxies are taken from the
+ * environment, as curl(1) does. What comes in is handed on piece by piece and never kept
+ * here, so that a body without end takes time but no memory.
+ *
+ * Any number of threads may call http_get() at once. Each has a libcurl handle of its
+ * own, made at its first call and freed when it ends: connections are used again by the
+ * thread that opened them.
+ *
+ * After a fork() the child makes a handle of its own too. It leaves the one that it
+ * inherited alone, since to close it would say goodbye in the parent's name; the
+ * descriptors of the parent's open connections stay open in the child until it exits.
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include "result.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { HTTP_MOST_REDIRECTS = 10 };
+
+/* A piece of a page, valid during the call that hands it over. */
+struct http_piece {
+    const char *content_type; /* the header's value; "" if the server sent none */
+    const char *bytes;        /* decompressed */
+    size_t length;            /* 0: the page is complete */
+    double deadline;          /* when the time is over (monotonic.h) */
+};
+
+/* Gets each piece, and at last one of length 0. Returns whether it wants more; once it
+   does not, the transfer ends, and it is not called again. */
+typedef bool http_receive(void *context, const struct http_piece *piece);
+
+/*
+ * Call it once, before any thread that calls http_get() begins (curl_global_init(3) says
+ * why). Each GET may take timeout seconds; certificates is the name of a file of
+ * certificates to trust instead of the system's, or NULL, and must stay valid.
+ *
+ * It also has SIGPIPE ignored, which a server could provoke, and lifts the limit of open
+ * descriptors as far as an ordinary process may. If libcurl cannot start, each http_get()
+ * will say so.
+ */
+void http_open(double timeout, const char *certificates);
+
+/* Fetches a page. A URL without a scheme is taken as http. Returns RESULT_OK without a
+   text when receive() has been given all that it wanted, else RESULT_FAILED with the
+   reason. */
+struct result http_get(const char *url, http_receive *receive, void *context);
+
+/* Frees all that the calling thread and libcurl hold. The other threads have ended. */
+void http_close(void);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Everything that the lessons print. Standard output is data, one line a page; standard
+ * error is for people. Each line goes out in one write, so that lines of several threads,
+ * or of several processes, are never mixed.
+ *
+ * report_begin() may be called from any thread or forked child, the others only from the
+ * thread that opened the report.
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "result.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Opens the report on so many pages. When it is not quiet, each page's beginning and the
+ * end of the whole are told; on a terminal and with many pages a progress bar takes the
+ * place of the former.
+ *
+ * From here on Ctrl-C ends the program with exit status 130. Descriptors 0, 1 and 2 are
+ * open from here on, so that no socket takes the place of a standard output that was
+ * closed. Call it before anything opens a descriptor.
+ */
+void report_open(size_t page_count, bool quiet);
+
+/* Tells that the running worker (worker.h) begins with a page. */
+void report_begin(const char *url);
+
+/* Tells what came of a page: its title on standard output, or the error. Call it in the
+   order in which the pages were given. If standard output cannot be written, nothing more
+   can be told: the program ends, as by SIGPIPE if nobody reads it any more, else with
+   status 1. */
+void report_page(const char *url, const struct result *title);
+
+/* Tells the end. Returns the exit status: 0 if all pages were fetched, 1 if some failed.
+ */
+int report_close(void);
+
+/* Prints the message, made as printf makes it, as the wrong usage of the program of this
+   name, with a word on where to find the right one, and exits with status 2. */
+_Noreturn void report_wrong_usage(const char *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints the help on standard output and exits with status 0. */
+_Noreturn void report_help(const char *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints the message as an error that makes it pointless to go on, and exits with
+ * status 1. */
+_Noreturn void report_fatal(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * What became of a task: its text, or the reason why there is none.
+ *
+ * A result is a value: it can be copied, and it can be sent as bytes. Whoever holds it
+ * last frees it with result_free().
+ */
+#ifndef RESULT_H
+#define RESULT_H
+
+enum result_status {
+    RESULT_OK,     /* text is what the task made */
+    RESULT_FAILED, /* the task ran and failed; text says why */
+};
+
+struct result {
+    enum result_status status;
+    char *text; /* from malloc; NULL only if there was no memory for it */
+};
+
+/* RESULT_OK with the text, which the result owns from now on; RESULT_FAILED if it is
+   NULL, so that what malloc returned can be handed over without a look. */
+struct result result_ok(char *text);
+
+/* RESULT_FAILED with the reason, made as printf makes it. */
+struct result result_failed(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* Frees the text. The result may be filled again. */
+void result_free(struct result *result);
+
+#endif

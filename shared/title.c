@@ -1,0 +1,229 @@
+#include "title.h"
+
+#include "charset.h"
+#include "html.h"
+#include "http.h"
+#include "text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    /* The parser may be given at most this much, plus this many times what was read: so
+       the work stays in proportion to the page, however many titles seem to end in it. */
+    PARSED_FREELY = 256 * 1024,
+    PARSED_PER_BYTE = 2,
+};
+
+/* A page that is coming in. */
+struct page {
+    char *bytes;
+    size_t length;
+    size_t capacity;
+
+    size_t matched;   /* how many letters of end_tag the last bytes are */
+    size_t title_end; /* where something that looks like </title> ends; 0: nowhere */
+    size_t parsed;    /* how many bytes the parser has been given in all */
+
+    const char *charset; /* the declared one, or NULL */
+    bool charset_is_final;
+    bool title_is_empty; /* the first <title> has come, and says nothing */
+
+    bool is_finished;
+    struct result result;
+};
+
+static bool finish(struct page *page, struct result result)
+{
+    page->is_finished = true;
+    page->result = result;
+    return true;
+}
+
+static bool is_html(const char *content_type)
+{
+    static const char *const types[] = {"text/html", "application/xhtml+xml"};
+    size_t length = strcspn(content_type, "; \t");
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strlen(types[i]) == length &&
+            strncasecmp(types[i], content_type, length) == 0)
+            return true;
+    }
+    return length == 0; /* not named: a browser would look and see */
+}
+
+static bool make_room(struct page *page, size_t length)
+{
+    if (page->length + length <= page->capacity)
+        return true;
+    size_t capacity = page->capacity == 0 ? 16 * 1024 : page->capacity;
+    while (capacity < page->length + length)
+        capacity *= 2;
+    char *bytes = realloc(page->bytes, capacity);
+    if (bytes == NULL)
+        return false;
+    page->bytes = bytes;
+    page->capacity = capacity;
+    return true;
+}
+
+/*
+ * Looks for the last </title> in the bytes that have just come, which may have begun in
+ * those before. This is not the parser: it may be fooled by a comment or a script, and
+ * then the parser says so. But it never misses one, in UTF-16 neither, since it skips
+ * NULs.
+ */
+static void look_for_end_tag(struct page *page, size_t from)
+{
+    static const char end_tag[] = "</title";
+    for (size_t i = from; i < page->length; i++) {
+        char byte = page->bytes[i];
+        if (byte == '\0')
+            continue;
+        if (page->matched == strlen(end_tag)) {
+            if (strchr("\t\n\f\r />", byte) != NULL)
+                page->title_end = i + 1;
+            page->matched = 0;
+        }
+        if (tolower((unsigned char)byte) == end_tag[page->matched])
+            page->matched++;
+        else
+            page->matched = byte == '<';
+    }
+}
+
+static void find_charset(struct page *page, const char *content_type, bool is_complete)
+{
+    if (page->charset_is_final)
+        return;
+    page->charset = charset_from_byte_order_mark(page->bytes, page->length);
+    if (page->charset == NULL)
+        page->charset = charset_from_content_type(content_type);
+    if (page->charset == NULL)
+        page->charset = html_charset(page->bytes, page->length);
+    page->charset_is_final =
+        page->charset != NULL || is_complete || page->length >= HTML_CHARSET_WITHIN;
+}
+
+/* Parses the beginning of the page. If it cannot, it finishes the page and returns NULL.
+ */
+static struct html *parse(struct page *page, size_t length, double deadline)
+{
+    const char *charset = page->charset;
+    if (charset == NULL)
+        charset = text_is_utf8(page->bytes, length) ? charset_utf8 : charset_windows1252;
+
+    size_t decoded_length;
+    char *decoded = charset_decode(charset, page->bytes, length, &decoded_length);
+    if (decoded == NULL) {
+        finish(page, result_failed("cannot decode %s: %s", charset, strerror(errno)));
+        return NULL;
+    }
+    struct html *html = html_parse(decoded, decoded_length, deadline);
+    int error = errno;
+    free(decoded);
+    page->parsed += length;
+    if (html == NULL && error == ETIMEDOUT)
+        finish(page, result_failed("the page takes too long to parse"));
+    else if (html == NULL && error == E2BIG)
+        finish(page, result_failed("the page is too complex to parse"));
+    else if (html == NULL)
+        finish(page, result_failed("cannot parse the page: %s", strerror(error)));
+    return html;
+}
+
+/* Finishes the page with the text, tidied, if there is one and it says something. Takes
+   the text. Returns whether the page is finished. */
+static bool finish_with(struct page *page, char *text)
+{
+    if (text == NULL)
+        return errno == 0 ? false : finish(page, result_ok(NULL));
+    char *tidy = text_tidy(text, strlen(text));
+    free(text);
+    if (tidy == NULL || tidy[0] != '\0')
+        return finish(page, result_ok(tidy));
+    free(tidy);
+    return false;
+}
+
+static bool finish_with_title(struct page *page, const struct html *html)
+{
+    char *title = html_title(html);
+    page->title_is_empty = title != NULL;
+    return finish_with(page, title);
+}
+
+/* Finishes the page if its title has come. Returns whether it is finished. */
+static bool try_title(struct page *page, const struct http_piece *piece, bool is_last)
+{
+    if (page->title_end == 0 || page->title_is_empty)
+        return false;
+    find_charset(page, piece->content_type, false);
+    size_t unit = page->charset == NULL ? 1 : charset_unit(page->charset);
+    size_t end = (page->title_end + unit - 1) / unit * unit;
+    if (end > page->length)
+        return false;
+    if (!page->charset_is_final && !text_is_ascii(page->bytes, end))
+        return false; /* a <meta charset> may still come */
+    if (!is_last && page->parsed + end > PARSED_FREELY + PARSED_PER_BYTE * page->length)
+        return false;
+
+    page->title_end = 0;
+    struct html *html = parse(page, end, piece->deadline);
+    if (html != NULL)
+        finish_with_title(page, html);
+    html_free(html);
+    return page->is_finished;
+}
+
+static void finish_at_end(struct page *page, const struct http_piece *piece)
+{
+    find_charset(page, piece->content_type, true);
+    struct html *html = parse(page, page->length, piece->deadline);
+    if (html != NULL && !finish_with_title(page, html) &&
+        !finish_with(page, html_heading(html)))
+        finish(page, result_ok(strdup("NONE")));
+    html_free(html);
+}
+
+static void read_on(struct page *page, const struct http_piece *piece)
+{
+    size_t before = page->length;
+    size_t room = TITLE_WITHIN - before;
+    size_t taken = piece->length < room ? piece->length : room;
+    if (!make_room(page, taken)) {
+        finish(page, result_ok(NULL));
+        return;
+    }
+    memcpy(page->bytes + before, piece->bytes, taken);
+    page->length += taken;
+    look_for_end_tag(page, before);
+
+    bool is_last = taken < piece->length;
+    if (!try_title(page, piece, is_last) && is_last)
+        finish(page, result_failed("no title in the first %d MiB", TITLE_WITHIN >> 20));
+}
+
+static bool receive(void *context, const struct http_piece *piece)
+{
+    struct page *page = context;
+    if (!is_html(piece->content_type))
+        finish(page, result_failed("not HTML: %.80s", piece->content_type));
+    else if (piece->length == 0)
+        finish_at_end(page, piece);
+    else
+        read_on(page, piece);
+    return !page->is_finished;
+}
+
+struct result get_title(const char *url)
+{
+    struct page page = {0};
+    struct result fetched = http_get(url, receive, &page);
+    free(page.bytes);
+    return fetched.status == RESULT_OK ? page.result : fetched;
+}

@@ -1,0 +1,25 @@
+/*
+ * The task of the whole course: a URL in, the title of its page out.
+ */
+#ifndef TITLE_H
+#define TITLE_H
+
+#include "result.h"
+
+#include <stddef.h>
+
+/* How much of a page is read, decompressed, before we give up. */
+enum { TITLE_WITHIN = 4 * 1024 * 1024 };
+
+/*
+ * Fetches a page and returns its title: the text of the first <title>; if there is none
+ * or it is empty, of the first <h1>; if there is none either, "NONE". As one tidy line
+ * (text.h).
+ *
+ * It stops to read as soon as the title has come. On failure the result is RESULT_FAILED,
+ * and its text names the reason in a few words. Either way the caller frees it with
+ * result_free(). Any number of threads may call it at once, after http_open().
+ */
+struct result get_title(const char *url);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Who is running: every line that a worker prints bears its name.
+ *
+ * A worker is called "main" until it is given another name, then "thread-3" or the like.
+ * The name belongs to the thread; a child process begins with the name of the thread that
+ * forked it.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stddef.h>
+
+/* Calls the running thread KIND-NUMBER from now on, for instance "thread" and 3. */
+void worker_set_name(const char *kind, size_t number);
+
+/* The name of the running thread. It stays valid, and the thread's own, until the thread
+   ends. */
+const char *worker_name(void);
+
+#endif

@@ -1,0 +1,108 @@
+# Lesson 1: one page after another.
+
+load helper
+
+setup_file() {
+    use_program 01-sequential
+    start_site
+}
+
+teardown_file() {
+    stop_site
+}
+
+setup() {
+    reset_site
+}
+
+teardown() {
+    stop_program
+}
+
+@test "it prints a line for each page, URL, tab and title, in the order given" {
+    fetch "$SITE/page/3" "$SITE/page/1" "$SITE/page/2"
+    assert_equal "$status" 0
+    assert_equal "$output" "$SITE/page/3	Page 3
+$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+}
+
+@test "it fetches one page at a time" {
+    fetch "$SITE/page/1?delay=50" "$SITE/page/2?delay=50" "$SITE/page/3?delay=50"
+    assert_equal "$status" 0
+    assert_stat requests 3 'requests'
+    assert_stat most_in_flight 1 'most requests at once'
+}
+
+@test "it fetches the pages in the order given" {
+    fetch "$SITE/page/2" "$SITE/page/3" "$SITE/page/1"
+    assert_equal "$(ask /stats/paths)" '/page/2
+/page/3
+/page/1'
+}
+
+@test "it prints a title before it begins with the next page" {
+    begin "$SITE/page/1" "$SITE/hold" "$SITE/page/2"
+    wait_for requests=2
+    assert_equal "$(<"$out")" "$SITE/page/1	Page 1"
+    ask /release
+    end
+    assert_equal "$status" 0
+}
+
+@test "it tells when it begins with a page, and that its only worker is main" {
+    begin "$SITE/page/1" "$SITE/page/2"
+    end
+    assert_equal "$(grep '^Getting' "$err")" \
+        "Getting title from ${SITE#http://}/page/1, PID: $pid, worker: main
+Getting title from ${SITE#http://}/page/2, PID: $pid, worker: main"
+}
+
+@test "it tells at the end how many pages it has fetched" {
+    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
+    assert_regex "${stderr##*$'\n'}" '^2 of 3 pages fetched in [0-9]+\.[0-9]+ s$'
+}
+
+@test "a page that fails has one line that says why, and costs no other page" {
+    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
+    assert_equal "$output" "$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+    assert_equal "$(grep '^error' <<<"$stderr")" \
+        "error: $SITE/status/404: HTTP status 404"
+}
+
+@test "its exit status is 1 if a page failed" {
+    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
+    assert_equal "$status" 1
+}
+
+@test "--quiet leaves nothing but the errors on standard error" {
+    fetch --quiet "$SITE/page/1" "$SITE/status/404"
+    assert_equal "$output" "$SITE/page/1	Page 1"
+    assert_equal "$stderr" "error: $SITE/status/404: HTTP status 404"
+}
+
+@test "--timeout holds for one page, not for all together" {
+    fetch --timeout 0.7 "$SITE/page/1?delay=400" "$SITE/silent" "$SITE/page/2?delay=400"
+    assert_equal "$output" "$SITE/page/1?delay=400	Page 1
+$SITE/page/2?delay=400	Page 2"
+    assert_equal "$(grep '^error' <<<"$stderr")" \
+        "error: $SITE/silent: timed out after 0.7 s"
+}
+
+@test "Ctrl-C ends it with status 130, and what was printed stays" {
+    begin "$SITE/page/1" "$SITE/hold"
+    wait_for requests=2
+    end INT
+    assert_equal "$status" 130
+    assert_equal "$output" "$SITE/page/1	Page 1"
+}
+
+@test "its help says that --workers does nothing here, and any number will do" {
+    fetch --help
+    assert_equal "$status" 0
+    assert_regex "$output" '--workers N +no effect here: this lesson has no pool'
+    fetch --workers 3 "$SITE/page/1" "$SITE/page/2"
+    assert_equal "$status" 0
+    assert_stat most_in_flight 1 'most requests at once'
+}

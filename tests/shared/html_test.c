@@ -1,0 +1,172 @@
+/* What a document says: html.h. */
+#include "html.h"
+
+#include "charset.h"
+#include "monotonic.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* It wants the four above. */
+#include <cmocka.h>
+
+static void assert_says(char *read(const struct html *), const char *document,
+                        const char *expected)
+{
+    struct html *html = html_parse(document, strlen(document), INFINITY);
+    assert_non_null(html);
+    char *text = read(html);
+    if (expected == NULL) {
+        assert_int_equal(errno, 0);
+        assert_null(text);
+    } else {
+        assert_non_null(text);
+        assert_string_equal(text, expected);
+    }
+    free(text);
+    html_free(html);
+}
+
+static void the_title_is_the_first_title_element(void **state)
+{
+    (void)state;
+    assert_says(html_title, "<title>A</title><title>B</title>", "A");
+    assert_says(html_title, "<TITLE lang=en>A &amp; &#66;</TITLE >", "A & B");
+    assert_says(html_title, "<body><p><title>A</title>", "A");
+    assert_says(html_title, "<title>A <b>not bold</b></title>", "A <b>not bold</b>");
+    assert_says(html_title, "<title></title><title>B</title>", "");
+    assert_says(html_title, "<title>never closed", "never closed");
+    assert_says(html_title, "<title>A</titlex></title>", "A</titlex>");
+    assert_says(html_title, "<h1>A</h1>", NULL);
+    assert_says(html_title, "", NULL);
+}
+
+static void a_title_that_is_not_an_element_of_the_page_is_none(void **state)
+{
+    (void)state;
+    assert_says(html_title, "<svg><title>A</title></svg><title>B</title>", "B");
+    assert_says(html_title, "<!-- <title>A</title> --><title>B</title>", "B");
+    assert_says(html_title, "<script>'<title>A</title>'</script><title>B</title>", "B");
+    assert_says(html_title, "<style><title>A</title></style><title>B</title>", "B");
+    assert_says(html_title, "<textarea><title>A</title></textarea>", NULL);
+    assert_says(html_title, "<template><title>A</title></template><title>B</title>", "B");
+    assert_says(html_title, "<p id='<title>A</title>'><title>B</title>", "B");
+    assert_says(html_title, "<select><title>A</title></select>", NULL);
+    assert_says(html_title, "<script><!--<script></script><title>A</title>", NULL);
+}
+
+static void the_heading_is_the_text_of_the_first_h1(void **state)
+{
+    (void)state;
+    assert_says(html_heading, "<h1>A <b>bold <i>one</i></b>!</h1><h1>B</h1>",
+                "A bold one!");
+    assert_says(html_heading, "<h2>A</h2><h1>B<!-- c --></h1>", "B");
+    assert_says(html_heading, "<template><h1>A</h1></template><h1>B</h1>", "B");
+    assert_says(html_heading, "<h1>A<template>x</template></h1>", "A");
+    assert_says(html_heading, "<p>A", NULL);
+}
+
+static void a_control_character_is_not_taken_for_damage(void **state)
+{
+    (void)state;
+    assert_says(html_title,
+                "<title>a\x1B"
+                "b\xC2\x9B"
+                "c</title>",
+                "a" HTML_CONTROL_STAND_IN "b" HTML_CONTROL_STAND_IN "c");
+    assert_says(html_title, "<title>a</ti\x1Btle></title>",
+                "a</ti" HTML_CONTROL_STAND_IN "tle>");
+}
+
+static char *repeat(const char *text, size_t count, const char *end)
+{
+    char *repeated = malloc(strlen(text) * count + strlen(end) + 1);
+    assert_non_null(repeated);
+    char *next = repeated;
+    for (size_t i = 0; i < count; i++)
+        next = stpcpy(next, text);
+    stpcpy(next, end);
+    return repeated;
+}
+
+static void deep_nesting_overflows_no_stack(void **state)
+{
+    (void)state;
+    char *document = repeat("<i>", 100000, "<h1>deep</h1>");
+    assert_says(html_heading, document, "deep");
+    free(document);
+}
+
+static void a_document_of_tags_takes_no_more_than_its_memory(void **state)
+{
+    (void)state;
+    char *document = repeat("<a>", 1000000, "");
+    assert_null(html_parse(document, strlen(document), INFINITY));
+    assert_int_equal(errno, E2BIG);
+    free(document);
+}
+
+static void parsing_ends_at_the_deadline(void **state)
+{
+    (void)state;
+    char *document = repeat("<div>", 400000, ""); /* it would take minutes */
+    assert_null(html_parse(document, strlen(document), monotonic_seconds() + 0.1));
+    assert_int_equal(errno, ETIMEDOUT);
+    free(document);
+}
+
+static void assert_charset(const char *document, const char *label)
+{
+    const char *expected =
+        label == NULL ? NULL : charset_from_label(label, strlen(label));
+    assert_ptr_equal(html_charset(document, strlen(document)), expected);
+}
+
+static void a_meta_names_the_character_set(void **state)
+{
+    (void)state;
+    assert_charset("<meta charset=koi8-r>", "koi8-r");
+    assert_charset("<META CHARSET=' Koi8-R '>", "koi8-r");
+    assert_charset("<meta http-equiv=Content-Type content='text/html; charset=big5'>",
+                   "big5");
+    assert_charset("<meta content='charset=big5'>", NULL);
+    assert_charset("<meta name=x><meta charset=nonsense><meta charset=big5>", "big5");
+    assert_charset("<meta charset=utf-16>", "utf-8");
+    assert_charset("<!-- <meta charset=koi8-r> -->", NULL);
+    assert_charset("\xFF\xFF<p><meta charset=koi8-r>", "koi8-r");
+    assert_charset("", NULL);
+}
+
+static void a_meta_counts_in_the_first_1024_bytes_only(void **state)
+{
+    (void)state;
+    const char meta[] = "<meta charset=koi8-r>";
+    char *last = repeat(" ", HTML_CHARSET_WITHIN - strlen(meta), meta);
+    char *late = repeat(" ", HTML_CHARSET_WITHIN - strlen(meta) + 1, meta);
+    assert_charset(last, "koi8-r");
+    assert_charset(late, NULL);
+    free(last);
+    free(late);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_title_is_the_first_title_element),
+        cmocka_unit_test(a_title_that_is_not_an_element_of_the_page_is_none),
+        cmocka_unit_test(the_heading_is_the_text_of_the_first_h1),
+        cmocka_unit_test(a_control_character_is_not_taken_for_damage),
+        cmocka_unit_test(deep_nesting_overflows_no_stack),
+        cmocka_unit_test(a_document_of_tags_takes_no_more_than_its_memory),
+        cmocka_unit_test(parsing_ends_at_the_deadline),
+        cmocka_unit_test(a_meta_names_the_character_set),
+        cmocka_unit_test(a_meta_counts_in_the_first_1024_bytes_only),
+    };
+    return cmocka_run_group_tests_name("html", tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+# What a fetch promises, with servers that are not what they should be (shared/http.h).
+
+load ../helper
+
+setup_file() {
+    use_program 01-sequential
+    start_site
+}
+
+teardown_file() {
+    stop_site
+}
+
+setup() {
+    reset_site
+}
+
+teardown() {
+    stop_program
+}
+
+@test "404 and 500 are errors" {
+    fetch "$SITE/status/404"
+    assert_error 'HTTP status 404'
+    fetch "$SITE/status/500"
+    assert_error 'HTTP status 500'
+}
+
+@test "ten redirects are followed, eleven are not" {
+    fetch "$SITE/redirect/10"
+    assert_title 'Page 0'
+    fetch "$SITE/redirect/11"
+    assert_error 'more than 10 redirects'
+}
+
+@test "a redirect to itself ends" {
+    fetch "$SITE/redirect/loop"
+    assert_error 'more than 10 redirects'
+}
+
+@test "a redirect leads to http and https only" {
+    fetch "$SITE/redirect/to?url=file:///etc/passwd"
+    assert_error 'redirected to what is neither http nor https'
+    fetch "$SITE/redirect/to?url=ftp://127.0.0.1/"
+    assert_error 'redirected to what is neither http nor https'
+    fetch "$SITE/redirect/to?url=$SITE/page/7"
+    assert_title 'Page 7'
+}
+
+@test "a refused connection is an error" {
+    fetch http://127.0.0.1:1/
+    assert_error 'cannot connect: Connection refused'
+}
+
+@test "descriptors that have run out are an error" {
+    # It has two left, and libcurl takes them for itself.
+    run --separate-stderr bash -c 'exec 3>&- 4>&-; ulimit -n 5; exec "$0" "$@"' \
+        "$PROGRAM" http://127.0.0.1:1/
+    assert_error 'cannot connect: Too many open files'
+}
+
+@test "a name that does not resolve is an error" {
+    RES_OPTIONS='attempts:1 timeout:1' fetch http://no-such-host.invalid/
+    assert_error 'the host name does not resolve'
+}
+
+@test "a connection that is reset in the middle is an error" {
+    fetch "$SITE/reset"
+    assert_error 'Recv failure: Connection reset by peer'
+}
+
+@test "a connection that closes in the middle is an error" {
+    fetch "$SITE/short"
+    assert_error 'the connection closed in the middle of the page'
+}
+
+@test "a server that never answers costs the timeout" {
+    fetch --timeout 0.5 "$SITE/silent"
+    assert_error 'timed out after 0.5 s'
+}
+
+@test "a body that drips past the timeout costs the timeout" {
+    fetch --timeout 1.2 "$SITE/drip?every=100"
+    assert_error 'timed out after 1.2 s'
+}
+
+@test "a body without end is an error" {
+    fetch "$SITE/endless"
+    assert_error 'no title in the first 4 MiB'
+}
+
+@test "a gzip bomb of 1 GiB is an error, and takes no memory" {
+    # The limit is on all of the address space, so it is well above what is in use.
+    if [[ -z ${SANITIZED:-} ]]; then
+        ulimit -v 400000
+    fi
+    fetch "$SITE/bomb"
+    assert_error 'no title in the first 4 MiB'
+}
+
+@test "a page of gzip is read" {
+    fetch "$SITE/gzip/5"
+    assert_title 'Page 5'
+}
+
+@test "what is not HTML is an error" {
+    fetch "$SITE/png"
+    assert_error 'not HTML: image/png'
+    fetch "$(say '<title>x</title>' type=text/plain)"
+    assert_error 'not HTML: text/plain'
+    fetch "$(say '<title>x</title>' 'type=text/html-sandboxed')"
+    assert_error 'not HTML: text/html-sandboxed'
+    fetch "$(say '<title>XHTML</title>' 'type=Application/XHTML%2BXML;charset=utf-8')"
+    assert_title 'XHTML'
+    fetch "$SITE/untyped"
+    assert_title 'Untyped'
+}
+
+@test "a content type cannot print what it likes" {
+    fetch "$(say x "type=text/$(printf '%%1B[2J%0200d' 0)")"
+    assert_equal "$status" 1
+    refute_regex "$stderr" $'\e'
+    assert_regex "$stderr" ": not HTML: text/.?\[2J0+"
+}
+
+@test "a URL without a scheme is taken as http, whatever its name begins with" {
+    fetch "${SITE#http://}/page/1"
+    assert_title 'Page 1'
+    assert_equal "$output" "${SITE#http://}/page/1	Page 1"
+    fetch ftp.localhost:1/
+    assert_regex "$stderr" 'error: ftp.localhost:1/: cannot connect: '
+}
+
+@test "other schemes are errors" {
+    fetch ftp://127.0.0.1/
+    assert_error 'neither http nor https'
+    fetch file:///etc/passwd
+    assert_error 'neither http nor https'
+    fetch gopher://127.0.0.1/
+    assert_error 'neither http nor https'
+}
+
+@test "a URL that is none is an error" {
+    fetch ''
+    assert_equal "$(grep ^error <<<"$stderr")" 'error: : empty URL'
+    assert_equal "$status" 1
+    fetch 'http://'
+    assert_error 'malformed URL'
+    fetch "$SITE/page/1 2"
+    assert_equal "$(grep ^error <<<"$stderr")" "error: $SITE/page/1 2: malformed URL"
+    fetch 'http://a b/'
+    assert_equal "$(grep ^error <<<"$stderr")" 'error: http://a b/: malformed URL'
+}
+
+@test "a password in a URL is not told" {
+    fetch "http://name:secret@${SITE#http://}/page/1"
+    assert_regex "$stderr" "^Getting title from ${SITE#http://}/page/1, PID: "
+    refute_regex "$stderr" secret
+}
+
+@test "one bad URL after the other disturbs none of the good ones" {
+    local urls=() expected='' number=0 bad
+    for bad in "$SITE/reset" "$SITE/short" "$SITE/bomb" "$SITE/endless" "$SITE/png" \
+        ftp://x/ http://127.0.0.1:1/ "$SITE/status/500" "$SITE/redirect/loop"; do
+        urls+=("$bad" "$SITE/page/$number")
+        expected+="$SITE/page/$number	Page $number"$'\n'
+        number=$((number + 1))
+    done
+    fetch "${urls[@]}"
+    assert_equal "$output" "${expected%$'\n'}"
+    assert_equal "$(grep -c ^error <<<"$stderr")" "$number"
+}
+
+@test "pages of one server come over one connection" {
+    fetch "$SITE/page/1" "$SITE/page/2" "$SITE/empty" "$SITE/page/3?size=10000"
+    assert_equal "$status" 0
+    assert_stat requests 4 requests
+    assert_stat connections 1 connections
+}
+
+@test "no more than 100 KB of a page come whose title is in the first kilobyte" {
+    fetch "$SITE/big/4000000"
+    assert_title Big
+    wait_for in_flight=0
+    local sent
+    sent=$(ask /stats | jq .bytes_sent)
+    [[ $sent -gt 0 && $sent -lt 100000 ]] ||
+        fail "expected fewer than 100000 bytes, the site has sent $sent"
+}
+
+@test "the title is told while the page goes on" {
+    begin --timeout 60 "$(say '<title>Early</title>' | sed 's|/say|/stall|')"
+    end
+    assert_title Early
+}

@@ -1,0 +1,70 @@
+# Certificates, with throw-away ones (shared/http.h).
+
+load ../helper
+
+setup_file() {
+    use_program 01-sequential
+    make_certificate right IP:127.0.0.1
+    make_certificate other IP:127.0.0.1
+    make_certificate wrong DNS:example.org
+}
+
+teardown() {
+    stop_site
+}
+
+# make_certificate NAME SUBJECT: a certificate that vouches for itself.
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" \
+        -addext "subjectAltName=$2" -keyout "$BATS_FILE_TMPDIR/$1.key" \
+        -out "$BATS_FILE_TMPDIR/$1.pem" 2>"$BATS_FILE_TMPDIR/openssl.log"
+}
+
+# serve_with NAME: the site shows this certificate.
+serve_with() {
+    start_site --tls --certificate "$BATS_FILE_TMPDIR/$1.pem" --key "$BATS_FILE_TMPDIR/$1.key"
+}
+
+@test "a certificate that nobody vouches for is an error" {
+    serve_with right
+    fetch "$SITE/page/1"
+    assert_error 'certificate not trusted: SSL certificate problem: self-signed certificate'
+    fetch --cacert "$BATS_FILE_TMPDIR/other.pem" "$SITE/page/1"
+    assert_equal "$status" 1
+    assert_regex "$stderr" "error: $SITE/page/1: certificate not trusted: "
+}
+
+@test "--cacert vouches for a certificate, and a connection is used again" {
+    serve_with right
+    fetch --cacert "$BATS_FILE_TMPDIR/right.pem" "$SITE/page/1" "$SITE/page/2"
+    assert_equal "$(cut -f 2 <<<"$output")" 'Page 1
+Page 2'
+    assert_equal "$status" 0
+    assert_stat connections 1 connections
+}
+
+@test "a certificate for another name is an error" {
+    serve_with wrong
+    fetch --cacert "$BATS_FILE_TMPDIR/wrong.pem" "$SITE/page/1"
+    assert_error "certificate not trusted: SSL: no alternative certificate subject name \
+matches target host name '127.0.0.1'"
+}
+
+@test "a file without a certificate is an error of each page" {
+    serve_with right
+    fetch --cacert /dev/null "$SITE/page/1"
+    assert_equal "$status" 1
+    assert_regex "$stderr" "error: $SITE/page/1: error setting certificate file: /dev/null"
+}
+
+@test "50 threads fetch over TLS at once" {
+    serve_with right
+    local urls=()
+    for ((i = 0; i < 50; i++)); do
+        urls+=("$SITE/gather/50")
+    done
+    run --separate-stderr "$BUILD/02-threads" --cacert "$BATS_FILE_TMPDIR/right.pem" \
+        "${urls[@]}"
+    assert_equal "$(grep -c 'Gathered 50$' <<<"$output")" 50
+    assert_equal "$status" 0
+}

@@ -1,0 +1,26 @@
+# The library's functions, called from C (cmocka).
+
+load ../helper
+
+setup_file() {
+    start_site
+}
+
+teardown_file() {
+    stop_site
+}
+
+@test "charset.h and text.h: what browsers make of a page's bytes" {
+    run "$BUILD/tests/charset_test"
+    assert_success
+}
+
+@test "html.h: what a document says" {
+    run "$BUILD/tests/html_test"
+    assert_success
+}
+
+@test "http.h: one client a worker, with threads and after fork()" {
+    run "$BUILD/tests/http_test"
+    assert_success
+}

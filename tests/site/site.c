@@ -1,0 +1,286 @@
+/*
+ * site.c - the local web site that the course's checks fetch from.
+ *
+ * One thread and one event loop serve ten thousand requests at once, however long they
+ * wait. It prints its address and then serves until SIGTERM or SIGINT, or until the
+ * process that started it ends. README.md here has the table of what it serves.
+ *
+ *     build/site [--port N] [--tls --certificate FILE --key FILE] [--pages DIR]
+ */
+#include "site.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define FAILED 1
+#define WRONG_USAGE 2
+#define BACKLOG 4096
+#define CONNECTION_MEMORY ((size_t)128 * 1024) /* room for long URLs */
+#define OTHER_DESCRIPTORS 32                   /* that are not a client's connection */
+
+struct options {
+    uint16_t port;
+    bool tls;
+    const char *certificate;
+    const char *key;
+    const char *pages;
+};
+
+static void print_help(void)
+{
+    puts("usage: site [options]\n"
+         "Serves the web site that the course's checks use, on 127.0.0.1 only.\n"
+         "      --port N            listen on port N (default 0: any that is free)\n"
+         "      --tls               serve https; needs the next two\n"
+         "      --certificate FILE  the certificate (PEM)\n"
+         "      --key FILE          its private key (PEM)\n"
+         "      --pages DIR         the folder with the files that /file/NAME serves\n"
+         "      --help              show this");
+}
+
+static uint16_t parse_port(const char *text)
+{
+    uintmax_t port;
+    if (!parse_number(text, &port) || port > UINT16_MAX)
+        errx(WRONG_USAGE, "not a port: '%s'", text);
+    return (uint16_t)port;
+}
+
+static struct options parse_options(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"tls", no_argument, NULL, 't'},
+        {"key", required_argument, NULL, 'k'},
+        {"certificate", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {"pages", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0},
+    };
+    struct options options = {0};
+
+    for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (name) {
+        case 'p':
+            options.port = parse_port(optarg);
+            break;
+        case 't':
+            options.tls = true;
+            break;
+        case 'c':
+            options.certificate = optarg;
+            break;
+        case 'k':
+            options.key = optarg;
+            break;
+        case 'd':
+            options.pages = optarg;
+            break;
+        case 'h':
+            print_help();
+            exit(EXIT_SUCCESS);
+        default: /* getopt_long has said what is wrong */
+            exit(WRONG_USAGE);
+        }
+    }
+    if (optind < argc)
+        errx(WRONG_USAGE, "unexpected argument: '%s'", argv[optind]);
+    if (options.tls != (options.certificate != NULL) ||
+        options.tls != (options.key != NULL))
+        errx(WRONG_USAGE, "--tls, --certificate and --key go together");
+    return options;
+}
+
+/* The signals that end the site, as a descriptor to be read from. */
+static int catch_signals(void)
+{
+    sigset_t signals;
+    if (sigemptyset(&signals) != 0 || sigaddset(&signals, SIGTERM) != 0 ||
+        sigaddset(&signals, SIGINT) != 0 || sigprocmask(SIG_BLOCK, &signals, NULL) != 0 ||
+        signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        err(FAILED, "cannot catch signals");
+
+    int descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (descriptor < 0)
+        err(FAILED, "cannot catch signals");
+    return descriptor;
+}
+
+/*
+ * Has the kernel send SIGTERM when the parent ends: a killed test leaves nothing behind.
+ * It may have ended before; then another process, most likely of another session, has
+ * taken us in.
+ */
+static void end_with_parent(pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
+        err(FAILED, "cannot watch the parent process");
+    bool leads_session = getsid(0) == getpid();
+    if (getppid() != parent || (!leads_session && getsid(parent) != getsid(0)))
+        exit(EXIT_SUCCESS);
+}
+
+/*
+ * Raises the limit of open files as far as it goes. Returns how many clients that allows.
+ */
+static unsigned int raise_connection_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        err(FAILED, "cannot read the limit of open files");
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        err(FAILED, "cannot raise the limit of open files");
+    if (limit.rlim_cur > 1000000)
+        limit.rlim_cur = 1000000;
+    return (unsigned int)limit.rlim_cur - OTHER_DESCRIPTORS;
+}
+
+/* A listening socket on the port, or on a free one for 0; PORT then says which. */
+static int listen_on(uint16_t *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(*port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    struct sockaddr *generic = (struct sockaddr *)&address;
+    socklen_t length = sizeof address;
+    int yes = 1;
+
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener < 0)
+        err(FAILED, "cannot make a socket");
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        bind(listener, generic, length) != 0 || listen(listener, BACKLOG) != 0 ||
+        getsockname(listener, generic, &length) != 0)
+        err(FAILED, "cannot listen on port %d", *port);
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+
+static char *read_text(const char *path)
+{
+    size_t length;
+    char *text = read_file(AT_FDCWD, path, &length);
+    if (text == NULL)
+        err(FAILED, "cannot read %s", path);
+    return text;
+}
+
+static struct MHD_Daemon *start_daemon(const struct options *options, int listener,
+                                       unsigned int connections)
+{
+    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    char *certificate = NULL;
+    char *key = NULL;
+    if (options->tls) {
+        flags |= MHD_USE_TLS;
+        certificate = read_text(options->certificate);
+        key = read_text(options->key);
+    }
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, request_arrived, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, request_started, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stats_connection, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY, MHD_OPTION_HTTPS_MEM_CERT, certificate,
+        MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
+    if (daemon == NULL)
+        errx(FAILED, "cannot start%s", options->tls ? ": a bad certificate or key?" : "");
+    free(certificate);
+    free(key);
+    return daemon;
+}
+
+/* An epoll instance that watches the two; those who wait are added as they come. */
+static int watch(struct MHD_Daemon *daemon, int *signals)
+{
+    int daemon_events =
+        MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd; /* a union */
+    struct epoll_event of_daemon = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event of_signals = {.events = EPOLLIN, .data.ptr = signals};
+
+    int events = epoll_create1(EPOLL_CLOEXEC);
+    if (events < 0 || epoll_ctl(events, EPOLL_CTL_ADD, daemon_events, &of_daemon) != 0 ||
+        epoll_ctl(events, EPOLL_CTL_ADD, *signals, &of_signals) != 0)
+        err(FAILED, "cannot wait for events");
+    waiting_watch_with(events);
+    return events;
+}
+
+/*
+ * How long the loop may sleep, in milliseconds. MHD has no deadlines of its own here: if
+ * it names a time, it has something left to do.
+ */
+static int sleep_time(struct MHD_Daemon *daemon)
+{
+    MHD_UNSIGNED_LONG_LONG milliseconds;
+    return MHD_get_timeout(daemon, &milliseconds) == MHD_YES ? 0 : wait_timeout();
+}
+
+/* Serves until a signal comes. */
+static void serve(struct MHD_Daemon *daemon, int epoll, const int *signals)
+{
+    for (;;) {
+        struct epoll_event events[256];
+        int count = epoll_wait(epoll, events, 256, sleep_time(daemon));
+        if (count < 0 && errno != EINTR)
+            err(FAILED, "cannot wait for events");
+
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == signals)
+                return;
+            if (events[i].data.ptr != NULL)
+                wait_end(events[i].data.ptr, DEPARTED);
+        }
+        wait_expire();
+        MHD_run(daemon);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    pid_t parent = getppid();
+    struct options options = parse_options(argc, argv);
+    int signals = catch_signals();
+    end_with_parent(parent);
+
+    int folder = -1;
+    if (options.pages != NULL) {
+        folder = open(options.pages, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder < 0)
+            err(FAILED, "cannot open %s", options.pages);
+        pages_are_in(folder);
+    }
+
+    unsigned int connections = raise_connection_limit();
+    int listener = listen_on(&options.port);
+    struct MHD_Daemon *daemon = start_daemon(&options, listener, connections);
+    int epoll = watch(daemon, &signals);
+    printf("%s://127.0.0.1:%d\n", options.tls ? "https" : "http", options.port);
+    if (fflush(stdout) != 0)
+        err(FAILED, "cannot print the address");
+
+    serve(daemon, epoll, &signals);
+
+    waiting_close();
+    MHD_stop_daemon(daemon); /* closes the listener, too */
+    stats_close();
+    close(epoll);
+    close(signals);
+    if (folder >= 0)
+        close(folder);
+    return EXIT_SUCCESS;
+}

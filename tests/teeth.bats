@@ -1,0 +1,74 @@
+# The checks have teeth: each of them fails for a wrong program. The wrong ones are patches
+# to the lessons in tests/wrong; each names the check that catches it.
+
+load helper
+
+# wrong_version PATCH: builds the lesson with the patch, and with the sanitizer that the
+# patch asks for; the program is in $program.
+wrong_version() {
+    local lesson sanitizer folder=$BATS_TEST_TMPDIR/source
+    lesson=$(basename "$(dirname "$1")")
+    sanitizer=$(sed -n 's/^Built with: //p' "$1")
+    program=$BATS_TEST_TMPDIR/$(basename "$1" .patch)
+    rm -rf "$folder"
+    cp -r "$ROOT/lessons/$lesson" "$folder"
+    (cd "$folder" && git apply "$1") || fail "$1 does not apply to the lesson any more"
+    FROM=$folder TO=$program make -C "$ROOT" --silent program \
+        BUILD="$BUILD${sanitizer:+/${sanitizer%%,*}}" \
+        ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
+}
+
+# is_caught PROGRAM LESSON CHECK: this check of the lesson's fails for the program. The
+# checks run in bats of their own.
+is_caught() {
+    local path=${PATH//"$BATS_LIBEXEC:"/} # bats itself, not a part of it
+    run env -i PATH="$path" HOME="$HOME" BUILD="$BUILD" PROGRAM="$1" \
+        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=10 \
+        bats --tap --filter "^$3\$" "$ROOT/tests/$2.bats"
+    [[ $output == 1..1$'\n'*"not ok 1 $3"* ]] ||
+        fail "the check '$3' of $2 does not fail for $1: $output"
+}
+
+# bites LESSON: each wrong version of the lesson is caught.
+bites() {
+    local patch check
+    for patch in "$ROOT/tests/wrong/$1"/*.patch; do
+        check=$(sed -n 's/^Caught by: //p' "$patch")
+        [[ -n $check ]] || fail "$patch does not say what it is caught by"
+        wrong_version "$patch"
+        is_caught "$program" "$1" "$check"
+    done
+}
+
+# has_teeth_everywhere LESSON: there is a wrong version for each check of the lesson's.
+has_teeth_everywhere() {
+    local check
+    while IFS= read -r check; do
+        grep -qxF "Caught by: $check" "$ROOT/tests/wrong/$1"/*.patch ||
+            fail "no wrong version shows that this check of $1 can fail: $check"
+    done < <(sed -n 's/^@test "\(.*\)" {$/\1/p' "$ROOT/tests/$1.bats")
+}
+
+@test "lesson 1's checks catch each wrong version" {
+    bites 01-sequential
+}
+
+@test "lesson 2's checks catch each wrong version" {
+    bites 02-threads
+}
+
+@test "each check of a lesson's has a wrong version that it catches" {
+    local file
+    for file in "$ROOT"/tests/[0-9]*.bats; do
+        has_teeth_everywhere "$(basename "$file" .bats)"
+    done
+}
+
+@test "lesson 1's checks fail for a program that overlaps its requests" {
+    is_caught "$BUILD/02-threads" 01-sequential 'it fetches one page at a time'
+}
+
+@test "lesson 2's checks fail for lesson 1's program" {
+    is_caught "$BUILD/01-sequential" 02-threads \
+        '20 pages that answer only if all are asked for at once all answer'
+}
