@@ -43,7 +43,7 @@ static const char *program_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-_Noreturn static void help(const char *program, enum pool pool)
+_Noreturn static void help(const char *program, enum pool_kind pool)
 {
     report_help(
         program,
@@ -171,7 +171,7 @@ _Noreturn static void refuse_option(const char *last_argument, const char *progr
     report_wrong_usage(program, "there is no option '-%c'", optopt);
 }
 
-struct arguments arguments_read(int argc, char *argv[], enum pool pool)
+struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
 {
     const char *program = program_name(argv[0]);
     struct arguments arguments = {.workers = DEFAULT_WORKERS, .timeout = DEFAULT_TIMEOUT};

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum pool {
+enum pool_kind {
     WITHOUT_POOL, /* --workers is understood, and the help says that it does nothing */
     WITH_POOL,
 };
@@ -28,7 +28,7 @@ struct arguments {
  * Wrong usage, and a file that cannot be read, print one line and exit with status 2;
  * --help prints the help and exits with status 0.
  */
-struct arguments arguments_read(int argc, char *argv[], enum pool pool);
+struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool);
 
 void arguments_free(struct arguments *arguments);
 

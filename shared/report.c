@@ -162,6 +162,15 @@ void report_page(const char *url, const struct result *title)
     draw_bar();
 }
 
+void report_fewer_workers(size_t started, size_t wanted, const char *reason)
+{
+    if (started == 0)
+        report_fatal("no worker can be started: %s", reason);
+    clear_bar();
+    fprintf(stderr, "only %zu of %zu workers can be started: %s\n", started, wanted,
+            reason);
+}
+
 int report_close(void)
 {
     clear_bar();

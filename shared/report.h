@@ -34,6 +34,10 @@ void report_begin(const char *url);
    status 1. */
 void report_page(const char *url, const struct result *title);
 
+/* Tells that fewer workers than asked for could be started, and why. With none there is
+   no way on: the program ends with status 1. */
+void report_fewer_workers(size_t started, size_t wanted, const char *reason);
+
 /* Tells the end. Returns the exit status: 0 if all pages were fetched, 1 if some failed.
  */
 int report_close(void);

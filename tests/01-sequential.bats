@@ -1,6 +1,7 @@
 # Lesson 1: one page after another.
 
 load helper
+load contract
 
 setup_file() {
     use_program 01-sequential
@@ -59,35 +60,23 @@ Getting title from ${SITE#http://}/page/2, PID: $pid, worker: main"
 }
 
 @test "it tells at the end how many pages it has fetched" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_regex "${stderr##*$'\n'}" '^2 of 3 pages fetched in [0-9]+\.[0-9]+ s$'
+    tells_how_many_it_has_fetched
 }
 
 @test "a page that fails has one line that says why, and costs no other page" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_equal "$output" "$SITE/page/1	Page 1
-$SITE/page/2	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
-        "error: $SITE/status/404: HTTP status 404"
+    loses_no_page_to_one_that_fails
 }
 
 @test "its exit status is 1 if a page failed" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_equal "$status" 1
+    exits_with_1_if_a_page_failed
 }
 
 @test "--quiet leaves nothing but the errors on standard error" {
-    fetch --quiet "$SITE/page/1" "$SITE/status/404"
-    assert_equal "$output" "$SITE/page/1	Page 1"
-    assert_equal "$stderr" "error: $SITE/status/404: HTTP status 404"
+    is_quiet
 }
 
 @test "--timeout holds for one page, not for all together" {
-    fetch --timeout 0.7 "$SITE/page/1?delay=400" "$SITE/silent" "$SITE/page/2?delay=400"
-    assert_equal "$output" "$SITE/page/1?delay=400	Page 1
-$SITE/page/2?delay=400	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
-        "error: $SITE/silent: timed out after 0.7 s"
+    times_out_page_by_page
 }
 
 @test "Ctrl-C ends it with status 130, and what was printed stays" {

@@ -1,6 +1,7 @@
 # Lesson 2: one thread for each page, all at once.
 
 load helper
+load contract
 
 setup_file() {
     use_program 02-threads
@@ -19,21 +20,8 @@ teardown() {
     stop_program
 }
 
-# pages COUNT PATH: so many addresses of the path.
-pages() {
-    local i
-    urls=()
-    for ((i = 0; i < $1; i++)); do
-        urls+=("$SITE$2")
-    done
-}
-
 @test "it prints the titles in the order given, whatever finished first" {
-    fetch "$SITE/page/1?delay=300" "$SITE/page/2?delay=150" "$SITE/page/3"
-    assert_equal "$status" 0
-    assert_equal "$output" "$SITE/page/1?delay=300	Page 1
-$SITE/page/2?delay=150	Page 2
-$SITE/page/3	Page 3"
+    prints_in_the_order_given
 }
 
 @test "20 pages that answer only if all are asked for at once all answer" {
@@ -70,36 +58,23 @@ thread-3'
 }
 
 @test "it tells at the end how many pages it has fetched" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_regex "${stderr##*$'\n'}" '^2 of 3 pages fetched in [0-9]+\.[0-9]+ s$'
+    tells_how_many_it_has_fetched
 }
 
 @test "a page that fails has one line that says why, and costs no other page" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/reset" "$SITE/page/2"
-    assert_equal "$output" "$SITE/page/1	Page 1
-$SITE/page/2	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
-        "error: $SITE/status/404: HTTP status 404
-error: $SITE/reset: Recv failure: Connection reset by peer"
+    loses_no_page_to_one_that_fails
 }
 
 @test "its exit status is 1 if a page failed" {
-    fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_equal "$status" 1
+    exits_with_1_if_a_page_failed
 }
 
 @test "--quiet leaves nothing but the errors on standard error" {
-    fetch --quiet "$SITE/page/1" "$SITE/status/404"
-    assert_equal "$output" "$SITE/page/1	Page 1"
-    assert_equal "$stderr" "error: $SITE/status/404: HTTP status 404"
+    is_quiet
 }
 
 @test "--timeout holds for each page" {
-    fetch --timeout 0.7 "$SITE/page/1?delay=100" "$SITE/silent" "$SITE/page/2"
-    assert_equal "$output" "$SITE/page/1?delay=100	Page 1
-$SITE/page/2	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
-        "error: $SITE/silent: timed out after 0.7 s"
+    times_out_page_by_page
 }
 
 @test "Ctrl-C ends it with status 130, threads and all" {

@@ -23,7 +23,7 @@ wrong_version() {
 is_caught() {
     local path=${PATH//"$BATS_LIBEXEC:"/} # bats itself, not a part of it
     run env -i PATH="$path" HOME="$HOME" BUILD="$BUILD" PROGRAM="$1" \
-        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=10 \
+        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=4 \
         bats --tap --filter "^$3\$" "$ROOT/tests/$2.bats"
     [[ $output == 1..1$'\n'*"not ok 1 $3"* ]] ||
         fail "the check '$3' of $2 does not fail for $1: $output"
@@ -57,6 +57,14 @@ has_teeth_everywhere() {
     bites 02-threads
 }
 
+@test "lesson 3's checks catch each wrong version" {
+    bites 03-thread-pool
+}
+
+@test "lesson 4's checks catch each wrong version" {
+    bites 04-process-pool
+}
+
 @test "each check of a lesson's has a wrong version that it catches" {
     local file
     for file in "$ROOT"/tests/[0-9]*.bats; do
@@ -71,4 +79,19 @@ has_teeth_everywhere() {
 @test "lesson 2's checks fail for lesson 1's program" {
     is_caught "$BUILD/01-sequential" 02-threads \
         '20 pages that answer only if all are asked for at once all answer'
+}
+
+@test "lesson 3's checks fail for the programs of the lessons before" {
+    local check='it never has more requests than workers'
+    is_caught "$BUILD/02-threads" 03-thread-pool "$check"
+    check='as many pages as workers answer that answer only if all are asked for at once'
+    is_caught "$BUILD/01-sequential" 03-thread-pool "$check"
+}
+
+@test "lesson 4's checks fail for the programs of the lessons before" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool; do
+        is_caught "$BUILD/$lesson" 04-process-pool \
+            'its workers are as many processes, each of one thread, from beginning to end'
+    done
 }

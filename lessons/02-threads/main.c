@@ -6,8 +6,8 @@
  */
 #include "arguments.h"
 #include "http.h"
-#include "must.h"
 #include "report.h"
+#include "threads.h"
 #include "title.h"
 #include "worker.h"
 
@@ -24,20 +24,25 @@ struct page {
     struct result title;
 };
 
+static void fetch(struct page *page)
+{
+    report_begin(page->url);
+    page->title = get_title(page->url);
+}
+
 /* What each thread runs. It touches its own page only: there is nothing to lock. */
-static void *fetch(void *argument)
+static void *work(void *argument)
 {
     struct page *page = argument;
     worker_set_name("thread", page->number);
-    report_begin(page->url);
-    page->title = get_title(page->url);
+    fetch(page);
     return NULL;
 }
 
 /* A page whose thread cannot be started has failed; the others have not. */
 static void start(struct page *page)
 {
-    int error = pthread_create(&page->thread, NULL, fetch, page);
+    int error = pthread_create(&page->thread, NULL, work, page);
     page->has_thread = error == 0;
     if (error != 0)
         page->title = result_failed("cannot start a thread: %s", strerror(error));
@@ -46,7 +51,7 @@ static void start(struct page *page)
 static void finish(struct page *page)
 {
     if (page->has_thread)
-        must(pthread_join(page->thread, NULL), "pthread_join");
+        thread_join(page->thread);
 }
 
 /* Starts a thread for each page, then waits for them and prints their titles in order. */
