@@ -257,3 +257,17 @@ process-3'
     assert_equal "$(wc -l <<<"$output")" 20
     assert_regex "$stderr" 'only 1[0-9] of 50 workers can be started: Too many open files'
 }
+
+@test "a system call that a signal interrupts is made again" {
+    [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
+    local pages=("$SITE/page/1" "$SITE/page/2?delay=50" "$SITE/page/3" "$SITE/page/4")
+    run --separate-stderr strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
+        --inject=recvfrom,sendto,poll:error=EINTR:when=2+3 \
+        "$PROGRAM" --quiet --workers 2 "${pages[@]}"
+    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
+    assert_equal "$stderr" ''
+    assert_equal "$(cut -f 2 <<<"$output")" 'Page 1
+Page 2
+Page 3
+Page 4'
+}
