@@ -4,7 +4,8 @@
 load helper
 
 # wrong_version PATCH: builds the lesson with the patch, and with the sanitizer that the
-# patch asks for; the program is in $program.
+# patch asks for; the program is in $program. (To make, BUILD must be without ROOT, which
+# may hold spaces.)
 wrong_version() {
     local lesson sanitizer folder=$BATS_TEST_TMPDIR/source
     lesson=$(basename "$(dirname "$1")")
@@ -14,7 +15,7 @@ wrong_version() {
     cp -r "$ROOT/lessons/$lesson" "$folder"
     (cd "$folder" && git apply "$1") || fail "$1 does not apply to the lesson any more"
     FROM=$folder TO=$program make -C "$ROOT" --silent program \
-        BUILD="$BUILD${sanitizer:+/${sanitizer%%,*}}" \
+        BUILD="${BUILD#"$ROOT/"}${sanitizer:+/${sanitizer%%,*}}" \
         ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
 }
 
