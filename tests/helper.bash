@@ -10,8 +10,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 
-# A program that has not ended after so many seconds is stopped: no check takes half as long.
-LIMIT=${LIMIT:-60}
+# A program that has not ended after so many seconds is stopped; a right one takes one or two.
+LIMIT=${LIMIT:-20}
 
 # The site is on this machine: no proxy leads there.
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
