@@ -33,7 +33,8 @@ static struct {
     bool is_quiet;
     bool has_bar;
     double started;
-    double drawn;
+    double drawn;   /* when the bar was drawn; 0: it is not there */
+    int bar_length; /* in columns */
 } report;
 
 static void on_interrupt(int signal_number)
@@ -91,8 +92,8 @@ static void draw_bar(void)
     char bar[BAR_WIDTH + 1] = {0};
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', filled);
-    fprintf(stderr, "\r[%s] %zu of %zu, %zu failed", bar, report.done, report.page_count,
-            report.failed);
+    report.bar_length = fprintf(stderr, "\r[%s] %zu of %zu, %zu failed", bar, report.done,
+                                report.page_count, report.failed);
     fflush(stderr);
 }
 
@@ -101,7 +102,7 @@ static void clear_bar(void)
     if (!report.has_bar || report.drawn == 0)
         return;
     report.drawn = 0;
-    fprintf(stderr, "\r%*s\r", 79, "");
+    fprintf(stderr, "\r%*s\r", report.bar_length - 1, "");
     fflush(stderr);
 }
 
