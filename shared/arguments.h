@@ -17,16 +17,18 @@ struct arguments {
     size_t url_count;
     size_t workers;           /* 1 or more */
     double timeout;           /* for one page, in seconds, more than 0 */
-    const char *certificates; /* a file's name, or NULL */
+    const char *certificates; /* a file's name, in argv; or NULL */
     bool quiet;
 };
 
 /*
  * Reads the command line, and the files of URLs that it names. With neither a URL nor a
- * file the URLs are the five sites of the course. Free the result with arguments_free().
+ * file the URLs are the five sites of the course. Free the result with
+ * arguments_free().
  *
  * Wrong usage, and a file that cannot be read, print one line and exit with status 2;
- * --help prints the help and exits with status 0.
+ * --help prints the help and exits with status 0. Without memory for the URLs it exits
+ * with status 1.
  */
 struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool);
 

@@ -27,8 +27,10 @@ const char *const charset_windows1252 = windows1252;
 
 /*
  * The standard's table of labels (https://encoding.spec.whatwg.org/#names-and-labels),
- * with iconv's name for what the standard means by each. x-user-defined, which pages use
- * to get at raw bytes and never for text, counts as windows-1252.
+ * with iconv's name for what comes nearest to what the standard means by each. Big5 is
+ * without the characters of Hong Kong, since iconv's set with them has others where
+ * pages have their punctuation. x-user-defined, which pages use to get at raw bytes and
+ * never for text, counts as windows-1252.
  */
 static const struct {
     const char *charset;
@@ -59,7 +61,7 @@ static const struct {
     {"ISO-8859-15", "csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9"},
     {"ISO-8859-16", "iso-8859-16"},
     {"KOI8-R", "cskoi8r koi koi8 koi8-r koi8_r"},
-    {"KOI8-U", "koi8-ru koi8-u"},
+    {"KOI8-RU", "koi8-ru koi8-u"},
     {"MACINTOSH", "csmacintosh mac macintosh x-mac-roman"},
     {"CP874", "dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874"},
     {"CP1250", "cp1250 windows-1250 x-cp1250"},
@@ -79,7 +81,7 @@ static const struct {
     {"MAC-CYRILLIC", "x-mac-cyrillic x-mac-ukrainian"},
     {"GB18030", "chinese csgb2312 csiso58gb231280 gb18030 gb2312 gb_2312 gb_2312-80 gbk "
                 "iso-ir-58 x-gbk"},
-    {"BIG5-HKSCS", "big5 big5-hkscs cn-big5 csbig5 x-x-big5"},
+    {"BIG5", "big5 big5-hkscs cn-big5 csbig5 x-x-big5"},
     {"EUC-JP-MS", "cseucpkdfmtjapanese euc-jp x-euc-jp"},
     {"ISO-2022-JP", "csiso2022jp iso-2022-jp"},
     {"CP932", "csshiftjis ms_kanji shift-jis shift_jis sjis windows-31j x-sjis"},
@@ -168,13 +170,15 @@ static size_t convert(iconv_t converter, size_t unit, char *bytes, size_t length
     char *end = text;
     while (iconv(converter, &bytes, &length, &end, &room) == (size_t)-1 &&
            errno != E2BIG) {
+        /* A converter may hold a character back, to see whether the next combines
+           with it. */
+        iconv(converter, NULL, NULL, &end, &room);
         size_t skipped = unit < length ? unit : length;
         bytes += skipped;
         length -= skipped;
         end = mempcpy(end, replacement_character, strlen(replacement_character));
         room -= strlen(replacement_character);
     }
-    /* A converter may hold a character back, to see whether the next combines with it. */
     iconv(converter, NULL, NULL, &end, &room);
     return (size_t)(end - text);
 }

@@ -1,17 +1,20 @@
 #include "html.h"
 
 #include "charset.h"
-#include "monotonic.h"
 
 #include <errno.h>
 #include <gumbo.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+#include <unistd.h>
 
 /*
  * The memory of a document: blocks that are filled from the front and freed together. It
@@ -27,7 +30,6 @@ struct block {
 enum {
     FIRST_BLOCK = 64 * 1024,
     LARGEST_BLOCK = 4 * 1024 * 1024,
-    ALLOCATIONS_PER_LOOK_AT_THE_CLOCK = 64,
 };
 
 struct html {
@@ -36,44 +38,59 @@ struct html {
     size_t free_size;
     size_t block_size; /* of the next block */
     size_t total_size;
-    size_t allocations;
-    double deadline;
-    jmp_buf give_up;
+    sigjmp_buf give_up;
     int error; /* why it was given up: an errno */
     const GumboNode *root;
 };
 
+/* The document that the thread is parsing, for the signal that ends it. */
+static _Thread_local struct html *volatile parsed_now;
+static _Thread_local volatile sig_atomic_t is_in_malloc;
+static _Thread_local volatile sig_atomic_t is_late;
+
 /*
- * Gumbo cannot be told that there is no memory, nor to stop. But it allocates for each
- * tag, and all that it holds is in our blocks: so we may leave it from within an
- * allocation by longjmp(3), and nothing is lost.
+ * Gumbo cannot be told that there is no memory, nor to stop. But all that it holds is
+ * in our blocks: so we may leave it from anywhere by siglongjmp(3), and nothing is
+ * lost.
  */
 _Noreturn static void give_up(struct html *html, int error)
 {
+    parsed_now = NULL;
     html->error = error;
-    longjmp(html->give_up, 1);
+    siglongjmp(html->give_up, 1);
+}
+
+/* The timer's signal: the deadline has passed. In the middle of malloc(3), which has a
+   lock, we must not go away; add_block() does it afterwards. */
+static void on_deadline(int signal_number)
+{
+    (void)signal_number;
+    if (parsed_now == NULL || is_in_malloc)
+        is_late = 1;
+    else
+        give_up(parsed_now, ETIMEDOUT);
 }
 
 static void *add_block(struct html *html, size_t size)
 {
     if (html->total_size + size > HTML_MOST_MEMORY)
         give_up(html, E2BIG);
+    is_in_malloc = 1;
     struct block *block = malloc(sizeof(struct block) + size);
+    is_in_malloc = 0;
     if (block == NULL)
         give_up(html, ENOMEM);
     block->next = html->blocks;
     html->blocks = block;
     html->total_size += size;
+    if (is_late)
+        give_up(html, ETIMEDOUT);
     return block->memory;
 }
 
 static void *allocate(void *userdata, size_t size)
 {
     struct html *html = userdata;
-    if (++html->allocations % ALLOCATIONS_PER_LOOK_AT_THE_CLOCK == 0 &&
-        monotonic_seconds() > html->deadline)
-        give_up(html, ETIMEDOUT);
-
     size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
     if (size > LARGEST_BLOCK / 4)
         return add_block(html, size);
@@ -95,18 +112,66 @@ static void keep(void *userdata, void *memory)
     (void)memory;
 }
 
-/* Returns whether it came to the end. */
-static bool parse(struct html *html, const char *document, size_t length)
+static void catch_deadlines(void)
 {
-    if (setjmp(html->give_up) != 0)
+    struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL); /* it cannot fail: SIGALRM can be caught */
+}
+
+/* Makes a timer that sends SIGALRM to this very thread (timer_create(2),
+   SIGEV_THREAD_ID). */
+static bool set_timer(timer_t *timer, double deadline)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct sigevent event = {
+        .sigev_notify = SIGEV_THREAD_ID,
+        .sigev_signo = SIGALRM,
+        ._sigev_un._tid = gettid(),
+    };
+    struct itimerspec time = {
+        .it_value.tv_sec = (time_t)deadline,
+        .it_value.tv_nsec = (long)((deadline - floor(deadline)) * 1e9),
+    };
+    pthread_once(&once, catch_deadlines);
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) < 0)
         return false;
+    if (timer_settime(*timer, TIMER_ABSTIME, &time, NULL) == 0)
+        return true;
+    timer_delete(*timer);
+    return false;
+}
+
+static void run_parser(struct html *html, const char *document, size_t length)
+{
     GumboOptions options = kGumboDefaultOptions;
     options.allocator = allocate;
     options.deallocator = keep;
     options.userdata = html;
     options.max_errors = 0;
+    if (sigsetjmp(html->give_up, true) != 0)
+        return;
+    parsed_now = html;
+    if (is_late)
+        give_up(html, ETIMEDOUT);
     html->root = gumbo_parse_with_options(&options, document, length)->document;
-    return true;
+    parsed_now = NULL;
+}
+
+/* Returns whether it came to the end; else the reason is in html->error. */
+static bool parse(struct html *html, const char *document, size_t length, double deadline)
+{
+    timer_t timer;
+    bool has_deadline = isfinite(deadline);
+    is_late = 0;
+    if (has_deadline && !set_timer(&timer, deadline)) {
+        html->error = errno;
+        return false;
+    }
+    run_parser(html, document, length);
+    if (has_deadline)
+        timer_delete(timer);
+    return html->root != NULL;
 }
 
 /* How many bytes the control character at the beginning takes; 0 if there is none, or one
@@ -120,9 +185,10 @@ static size_t control_length(const char *text, size_t length)
 }
 
 /*
- * Gumbo takes control characters for damage and makes U+FFFD of them, where the standard
- * keeps them. So we show it something that means as little in HTML: CONTROL_STAND_IN.
- * Returns memory that the caller frees, or NULL.
+ * Gumbo takes control characters for damage and makes U+FFFD of them, where the
+ * standard keeps them. So we show it something that means as little in HTML:
+ * HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN for the two that are white space,
+ * though not in HTML. Returns memory that the caller frees, or NULL.
  */
 static char *hide_controls(const char *document, size_t length, size_t *hidden_length)
 {
@@ -132,8 +198,10 @@ static char *hide_controls(const char *document, size_t length, size_t *hidden_l
     char *end = hidden;
     for (size_t i = 0; i < length;) {
         size_t control = control_length(document + i, length - i);
+        bool is_space =
+            document[i] == '\v' || (control == 2 && document[i + 1] == '\x85');
         if (control > 0)
-            end = stpcpy(end, HTML_CONTROL_STAND_IN);
+            end = stpcpy(end, is_space ? HTML_SPACE_STAND_IN : HTML_CONTROL_STAND_IN);
         else
             *end++ = document[i];
         i += control > 0 ? control : 1;
@@ -148,11 +216,10 @@ struct html *html_parse(const char *document, size_t length, double deadline)
     if (html == NULL)
         return NULL;
     html->block_size = FIRST_BLOCK;
-    html->deadline = deadline;
 
     size_t hidden_length;
     char *hidden = hide_controls(document, length, &hidden_length);
-    bool is_parsed = hidden != NULL && parse(html, hidden, hidden_length);
+    bool is_parsed = hidden != NULL && parse(html, hidden, hidden_length, deadline);
     free(hidden);
     if (is_parsed)
         return html;

@@ -18,19 +18,23 @@ enum { HTML_CHARSET_WITHIN = 1024 };
    text_tidy() leaves out like one. */
 #define HTML_CONTROL_STAND_IN "\u200E"
 
+/* And for a vertical tab and a U+0085: LINE SEPARATOR, which text_tidy() takes for white
+   space like them. */
+#define HTML_SPACE_STAND_IN "\u2028"
+
 struct html;
 
 /*
  * Parses a document: UTF-8, of the given length. It may be the beginning of one: then the
  * end of the file is where it stops.
  *
- * The deadline is a time of CLOCK_MONOTONIC in seconds. Parsing is given up when it
- * passes, since there are documents for which it takes time that grows with the square of
- * their length.
+ * The deadline is a time of CLOCK_MONOTONIC in seconds, or INFINITY. Parsing is given up
+ * when it passes, since there are documents for which it takes time that grows with the
+ * square of their length. A timer of the thread's own does it, by SIGALRM.
  *
- * Returns a document to free with html_free(); NULL with errno set to ENOMEM (no memory),
- * E2BIG (it would take more than HTML_MOST_MEMORY) or ETIMEDOUT (the deadline has
- * passed).
+ * Returns a document to free with html_free(), which does not refer to the text any more;
+ * NULL with errno set to ENOMEM (no memory), E2BIG (it would take more than
+ * HTML_MOST_MEMORY), ETIMEDOUT (the deadline has passed) or what timer_create(2) says.
  */
 struct html *html_parse(const char *document, size_t length, double deadline);
 

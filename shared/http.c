@@ -10,14 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define USER_AGENT "one-program-ten-lessons/1.0"
 
-/* What the kernel may receive before we have read it, in bytes. */
-enum { READ_AHEAD = 32 * 1024 };
+enum {
+    READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
+    MOST_HEADERS = 512 * 1024, /* of all responses to one GET, and their trailers */
+    MOST_DISCARDED =
+        1024 * 1024 /* what is still unpacked after the receiver has enough */
+};
 
 static double time_limit;
 static const char *certificate_file;
@@ -43,6 +48,10 @@ struct request {
     void *context;
     double deadline;
     bool has_enough;
+    size_t discarded;    /* bytes that came after that */
+    size_t headers;      /* bytes */
+    size_t codings;      /* that the response's Content-Encoding names */
+    const char *refusal; /* why we have ended the transfer, or NULL */
 };
 
 static void free_client(void *pointer)
@@ -108,14 +117,16 @@ static void hand_on(struct request *request, const char *bytes, size_t length)
 }
 
 /* Whether the whole body has come in: then the transfer may as well end in the ordinary
-   way, and the connection can be used again. */
-static bool is_all_here(CURL *curl)
+   way, and the connection can be used again. (But a few bytes may be the packed form of
+   gigabytes: those are not worth it.) */
+static bool is_all_here(const struct request *request)
 {
+    CURL *curl = request->client->curl;
     curl_off_t announced = -1;
     curl_off_t received = 0;
     curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received == announced;
+    return received == announced && request->discarded <= MOST_DISCARDED;
 }
 
 /* libcurl calls this with each piece of the body. To return less than was given ends the
@@ -123,10 +134,36 @@ static bool is_all_here(CURL *curl)
 static size_t on_piece(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *request = context;
+    if (request->has_enough)
+        request->discarded += size * count;
     hand_on(request, bytes, size * count);
-    if (request->has_enough && !is_all_here(request->client->curl))
-        return 0;
-    return size * count;
+    return request->has_enough && !is_all_here(request) ? 0 : size * count;
+}
+
+/*
+ * libcurl calls this with each line of a header or trailer. It keeps them all, so there
+ * must not be too many. And it would unpack a body that was packed several times over,
+ * of which the middle layers can be gigabytes that come to nothing in the end: no
+ * honest server sends one.
+ */
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+    static const char coding[] = "Content-Encoding:";
+    struct request *request = context;
+    size_t length = size * count;
+    request->headers += length;
+    if (length >= 5 && strncmp(line, "HTTP/", 5) == 0)
+        request->codings = 0; /* a new response, after a redirect */
+    if (length >= strlen(coding) && strncasecmp(line, coding, strlen(coding)) == 0) {
+        request->codings++;
+        for (size_t i = 0; i < length; i++)
+            request->codings += line[i] == ',';
+    }
+    if (request->headers > MOST_HEADERS)
+        request->refusal = "too many headers";
+    else if (request->codings > 1)
+        request->refusal = "packed more than once";
+    return request->refusal == NULL ? length : 0;
 }
 
 /* libcurl calls this for a socket. By itself it would not say what went wrong: that there
@@ -163,9 +200,11 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
     failed |= curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
     failed |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds(time_limit));
+    failed |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(time_limit));
     failed |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* threads */
     failed |= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
     failed |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_piece);
+    failed |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, client);
     failed |= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->error);
@@ -201,11 +240,12 @@ static struct client *own_client(void)
     return new_client();
 }
 
-static bool was_redirected(CURL *curl)
+/* The status of the last response; 0 if there was none. */
+static long status_of(CURL *curl)
 {
-    long count = 0;
-    curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &count);
-    return count > 0;
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    return status;
 }
 
 /* Why the connection could not be made. */
@@ -220,22 +260,30 @@ static const char *connect_error(const struct client *client)
 /* The reason in a few words: ours where libcurl's would name an option or a function. */
 static struct result explain(CURLcode code, struct client *client)
 {
-    CURL *curl = client->curl;
-    long status = 0;
+    bool was_redirected = status_of(client->curl) / 100 == 3;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return result_failed("timed out after %g s", time_limit);
     case CURLE_HTTP_RETURNED_ERROR:
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        return result_failed("HTTP status %ld", status);
+        return result_failed("HTTP status %ld", status_of(client->curl));
     case CURLE_TOO_MANY_REDIRECTS:
         return result_failed("more than %d redirects", HTTP_MOST_REDIRECTS);
     case CURLE_UNSUPPORTED_PROTOCOL:
-        if (was_redirected(curl))
+        if (was_redirected)
             return result_failed("redirected to what is neither http nor https");
-        return result_failed("neither http nor https");
+        if (strncmp(client->error, "Protocol ", strlen("Protocol ")) == 0)
+            return result_failed("neither http nor https");
+        return result_failed("the server does not speak HTTP");
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return result_failed("the server does not speak HTTP as it should");
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WRITE_ERROR: /* not ours: see has_enough */
+        return result_failed("the page cannot be unpacked");
     case CURLE_URL_MALFORMAT:
-        return result_failed("malformed URL");
+        return result_failed(was_redirected ? "redirected to a malformed URL"
+                                            : "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST:
         return result_failed("the host name does not resolve");
     case CURLE_COULDNT_CONNECT:
@@ -259,6 +307,8 @@ static CURLcode transfer(struct request *request, const char *url)
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, request);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_HEADERDATA, request);
     if (code == CURLE_OK)
         code = curl_easy_perform(curl);
     if (code == CURLE_OK)
@@ -285,6 +335,8 @@ struct result http_get(const char *url, http_receive *receive, void *context)
         .deadline = monotonic_seconds() + time_limit,
     };
     CURLcode code = transfer(&request, url);
+    if (code != CURLE_OK && request.refusal != NULL)
+        return result_failed("%s", request.refusal);
     if (code != CURLE_OK)
         return explain(code, client);
     return (struct result){RESULT_OK, NULL};

@@ -2,10 +2,10 @@
  * One polite, bounded GET at a time, with libcurl.
  *
  * http and https only, also after a redirect; at most HTTP_MOST_REDIRECTS of them; any
- * compression that libcurl knows; certificates are verified; the time limit holds for all
- * of it, from the name's look-up to the last byte. Proxies are taken from the
- * environment, as curl(1) does. What comes in is handed on piece by piece and never kept
- * here, so that a body without end takes time but no memory.
+ * compression that libcurl knows, once; certificates are verified; the time limit holds
+ * for all of it, from the name's look-up to the last byte. Proxies are taken from the
+ * environment, as curl(1) does. What comes in is handed on piece by piece and never
+ * kept here, so that a body without end takes time but no memory.
  *
  * Any number of threads may call http_get() at once. Each has a libcurl handle of its
  * own, made at its first call and freed when it ends: connections are used again by the
@@ -38,13 +38,14 @@ struct http_piece {
 typedef bool http_receive(void *context, const struct http_piece *piece);
 
 /*
- * Call it once, before any thread that calls http_get() begins (curl_global_init(3) says
- * why). Each GET may take timeout seconds; certificates is the name of a file of
- * certificates to trust instead of the system's, or NULL, and must stay valid.
+ * Call it once, before any thread that calls http_get() begins (curl_global_init(3)
+ * says why). Each GET may take timeout seconds, more than 0; certificates is the name
+ * of a file of certificates to trust instead of the system's, or NULL, and must stay
+ * valid.
  *
- * It also has SIGPIPE ignored, which a server could provoke, and lifts the limit of open
- * descriptors as far as an ordinary process may. If libcurl cannot start, each http_get()
- * will say so.
+ * It also has SIGPIPE ignored, which a server could provoke, and lifts the limit of
+ * open descriptors as far as an ordinary process may. If libcurl cannot start, each
+ * http_get() will say so.
  */
 void http_open(double timeout, const char *certificates);
 

@@ -109,8 +109,10 @@ static void clear_bar(void)
 /* HOST/PATH: the URL without its scheme, and without a password that may stand in it. */
 static const char *place_of(const char *url)
 {
-    const char *scheme_end = strstr(url, "://");
-    const char *host = scheme_end == NULL ? url : scheme_end + 3;
+    const char *host = url;
+    size_t scheme_length = strcspn(url, ":/?#");
+    if (strncmp(url + scheme_length, "://", 3) == 0)
+        host = url + scheme_length + 3;
     size_t host_length = strcspn(host, "/?#");
     const char *credentials_end = memrchr(host, '@', host_length);
     return credentials_end == NULL ? host : credentials_end + 1;
@@ -147,6 +149,19 @@ static void print_error(const char *url, const char *reason)
     free(tidy_reason);
 }
 
+/* A program gets the URL as it was given; a terminal could take it for a command. */
+static void print_title(const char *url, const char *title)
+{
+    bool is_terminal = isatty(STDOUT_FILENO);
+    char *tidy_url = is_terminal ? text_tidy(url, strlen(url)) : NULL;
+    if (is_terminal)
+        clear_bar();
+    if (printf("%s\t%s\n", tidy_url == NULL ? url : tidy_url, title) < 0 ||
+        ferror(stdout))
+        end_without_output();
+    free(tidy_url);
+}
+
 void report_page(const char *url, const struct result *title)
 {
     report.done++;
@@ -155,10 +170,7 @@ void report_page(const char *url, const struct result *title)
         clear_bar();
         print_error(url, title->text);
     } else {
-        if (isatty(STDOUT_FILENO))
-            clear_bar();
-        if (printf("%s\t%s\n", url, title->text) < 0 || ferror(stdout))
-            end_without_output();
+        print_title(url, title->text);
     }
     draw_bar();
 }

@@ -1,10 +1,12 @@
 /*
  * Everything that the lessons print. Standard output is data, one line a page; standard
- * error is for people. Each line goes out in one write, so that lines of several threads,
- * or of several processes, are never mixed.
+ * error is for people. Each line of at most 64 KiB goes out in one write, so that lines
+ * of several threads, or of several processes, are never mixed. (A title may be longer;
+ * but one thread alone prints titles.)
  *
- * report_begin() may be called from any thread or forked child, the others only from the
- * thread that opened the report.
+ * report_begin() and report_fatal() may be called from any thread or forked child, the
+ * others only from the thread that opened the report. report_wrong_usage(),
+ * report_help() and report_fatal() work also before it is opened.
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -15,9 +17,9 @@
 #include <stddef.h>
 
 /*
- * Opens the report on so many pages. When it is not quiet, each page's beginning and the
- * end of the whole are told; on a terminal and with many pages a progress bar takes the
- * place of the former.
+ * Opens the report on so many pages. When it is not quiet, each page's beginning and
+ * the end of the whole are told; on a terminal and with 20 pages or more a progress bar
+ * takes the place of the former.
  *
  * From here on Ctrl-C ends the program with exit status 130. Descriptors 0, 1 and 2 are
  * open from here on, so that no socket takes the place of a standard output that was

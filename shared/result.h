@@ -14,7 +14,7 @@ enum result_status {
 
 struct result {
     enum result_status status;
-    char *text; /* from malloc; NULL only if there was no memory for it */
+    char *text; /* from malloc; NULL if there is nothing to say, or no memory to say it */
 };
 
 /* RESULT_OK with the text, which the result owns from now on; RESULT_FAILED if it is

@@ -25,8 +25,9 @@ struct page {
     size_t length;
     size_t capacity;
 
-    size_t matched;   /* how many letters of end_tag the last bytes are */
-    size_t title_end; /* where something that looks like </title> ends; 0: nowhere */
+    size_t looked_at; /* for a </title>: so many bytes */
+    size_t matched;   /* how many letters of one the last of them are */
+    size_t title_end; /* where one ends that has not been tried; 0: nowhere */
     size_t parsed;    /* how many bytes the parser has been given in all */
 
     const char *charset; /* the declared one, or NULL */
@@ -72,28 +73,31 @@ static bool make_room(struct page *page, size_t length)
 }
 
 /*
- * Looks for the last </title> in the bytes that have just come, which may have begun in
- * those before. This is not the parser: it may be fooled by a comment or a script, and
- * then the parser says so. But it never misses one, in UTF-16 neither, since it skips
- * NULs.
+ * Looks for the next </title> in what has not been looked at. Returns whether there is
+ * one; then title_end is where it ends. This is not the parser: it may be fooled by a
+ * comment or a script, and then the parser says so. But it never misses one, in UTF-16
+ * neither, since it skips NULs.
  */
-static void look_for_end_tag(struct page *page, size_t from)
+static bool find_title_end(struct page *page)
 {
     static const char end_tag[] = "</title";
-    for (size_t i = from; i < page->length; i++) {
-        char byte = page->bytes[i];
+    while (page->looked_at < page->length) {
+        char byte = page->bytes[page->looked_at++];
         if (byte == '\0')
             continue;
-        if (page->matched == strlen(end_tag)) {
-            if (strchr("\t\n\f\r />", byte) != NULL)
-                page->title_end = i + 1;
+        bool is_whole = page->matched == strlen(end_tag);
+        if (is_whole)
             page->matched = 0;
+        if (is_whole && strchr("\t\n\f\r />", byte) != NULL) {
+            page->title_end = page->looked_at;
+            return true;
         }
         if (tolower((unsigned char)byte) == end_tag[page->matched])
             page->matched++;
         else
             page->matched = byte == '<';
     }
+    return false;
 }
 
 static void find_charset(struct page *page, const char *content_type, bool is_complete)
@@ -157,27 +161,47 @@ static bool finish_with_title(struct page *page, const struct html *html)
     return finish_with(page, title);
 }
 
-/* Finishes the page if its title has come. Returns whether it is finished. */
-static bool try_title(struct page *page, const struct http_piece *piece, bool is_last)
+/* Whether the page up to title_end can be parsed now; what follows may have to come
+   first. */
+static bool is_readable(struct page *page, const struct http_piece *piece)
 {
-    if (page->title_end == 0 || page->title_is_empty)
-        return false;
     find_charset(page, piece->content_type, false);
     size_t unit = page->charset == NULL ? 1 : charset_unit(page->charset);
-    size_t end = (page->title_end + unit - 1) / unit * unit;
-    if (end > page->length)
+    page->title_end = (page->title_end + unit - 1) / unit * unit;
+    if (page->title_end > page->length)
         return false;
-    if (!page->charset_is_final && !text_is_ascii(page->bytes, end))
-        return false; /* a <meta charset> may still come */
-    if (!is_last && page->parsed + end > PARSED_FREELY + PARSED_PER_BYTE * page->length)
-        return false;
+    /* A <meta charset> may still come. */
+    return page->charset_is_final || text_is_ascii(page->bytes, page->title_end);
+}
 
-    page->title_end = 0;
-    struct html *html = parse(page, end, piece->deadline);
-    if (html != NULL)
-        finish_with_title(page, html);
-    html_free(html);
-    return page->is_finished;
+static bool is_within_budget(const struct page *page)
+{
+    return page->parsed + page->title_end <=
+           PARSED_FREELY + PARSED_PER_BYTE * page->length;
+}
+
+/*
+ * Finishes the page if its title has come, and returns whether it is finished. It tries
+ * one </title> after the other, so that the title does not depend on how many came at
+ * once. When that gets too much, or this is the last chance, it goes on to the last of
+ * them.
+ */
+static bool try_titles(struct page *page, const struct http_piece *piece, bool is_last)
+{
+    while (!page->title_is_empty && (page->title_end > 0 || find_title_end(page))) {
+        while ((is_last || !is_within_budget(page)) && find_title_end(page))
+            continue;
+        if (!is_readable(page, piece) || (!is_last && !is_within_budget(page)))
+            return false;
+        struct html *html = parse(page, page->title_end, piece->deadline);
+        page->title_end = 0;
+        if (html != NULL)
+            finish_with_title(page, html);
+        html_free(html);
+        if (page->is_finished)
+            return true;
+    }
+    return false;
 }
 
 static void finish_at_end(struct page *page, const struct http_piece *piece)
@@ -201,10 +225,9 @@ static void read_on(struct page *page, const struct http_piece *piece)
     }
     memcpy(page->bytes + before, piece->bytes, taken);
     page->length += taken;
-    look_for_end_tag(page, before);
 
     bool is_last = taken < piece->length;
-    if (!try_title(page, piece, is_last) && is_last)
+    if (!try_titles(page, piece, is_last) && is_last)
         finish(page, result_failed("no title in the first %d MiB", TITLE_WITHIN >> 20));
 }
 

@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-/* Calls the running thread KIND-NUMBER from now on, for instance "thread" and 3. */
+/* Calls the running thread KIND-NUMBER from now on, for instance "thread" and 3. The name
+   is cut after 39 characters. */
 void worker_set_name(const char *kind, size_t number);
 
 /* The name of the running thread. It stays valid, and the thread's own, until the thread

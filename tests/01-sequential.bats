@@ -22,7 +22,7 @@ teardown() {
 
 @test "it prints a line for each page, URL, tab and title, in the order given" {
     fetch "$SITE/page/3" "$SITE/page/1" "$SITE/page/2"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$output" "$SITE/page/3	Page 3
 $SITE/page/1	Page 1
 $SITE/page/2	Page 2"
@@ -30,7 +30,7 @@ $SITE/page/2	Page 2"
 
 @test "it fetches one page at a time" {
     fetch "$SITE/page/1?delay=50" "$SITE/page/2?delay=50" "$SITE/page/3?delay=50"
-    assert_equal "$status" 0
+    assert_status 0
     assert_stat requests 3 'requests'
     assert_stat most_in_flight 1 'most requests at once'
 }
@@ -48,7 +48,7 @@ $SITE/page/2	Page 2"
     assert_equal "$(<"$out")" "$SITE/page/1	Page 1"
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "it tells when it begins with a page, and that its only worker is main" {
@@ -83,15 +83,15 @@ Getting title from ${SITE#http://}/page/2, PID: $pid, worker: main"
     begin "$SITE/page/1" "$SITE/hold"
     wait_for requests=2
     end INT
-    assert_equal "$status" 130
+    assert_status 130
     assert_equal "$output" "$SITE/page/1	Page 1"
 }
 
 @test "its help says that --workers does nothing here, and any number will do" {
     fetch --help
-    assert_equal "$status" 0
+    assert_status 0
     assert_regex "$output" '--workers N +no effect here: this lesson has no pool'
     fetch --workers 3 "$SITE/page/1" "$SITE/page/2"
-    assert_equal "$status" 0
+    assert_status 0
     assert_stat most_in_flight 1 'most requests at once'
 }

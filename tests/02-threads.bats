@@ -27,8 +27,9 @@ teardown() {
 @test "20 pages that answer only if all are asked for at once all answer" {
     pages 20 /gather/20
     fetch "${urls[@]}"
+    assert_stat most_in_flight 20 'most requests at once, with 20 pages'
     assert_equal "$(grep -c 'Gathered 20$' <<<"$output")" 20
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "each page has a thread of its own, in one process" {
@@ -41,7 +42,7 @@ teardown() {
     assert_equal "$(ps --no-headers --ppid "$pid" | wc -l)" 0
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "it tells when it begins with a page, and which thread has it" {
@@ -82,7 +83,7 @@ thread-3'
     begin "${urls[@]}"
     wait_for in_flight=5
     end INT
-    assert_equal "$status" 130
+    assert_status 130
     wait_for in_flight=0
 }
 
@@ -91,7 +92,7 @@ thread-3'
     # No thread can have a stack of 64 TiB.
     ulimit -s $((64 * 1024 * 1024 * 1024))
     fetch "$SITE/page/1" "$SITE/page/2"
-    assert_equal "$status" 1
+    assert_status 1
     assert_regex "$(grep '^error' <<<"$stderr")" "^error: $SITE/page/1: [^
 ]+
 error: $SITE/page/2: [^
@@ -101,9 +102,9 @@ error: $SITE/page/2: [^
 
 @test "its help says that --workers does nothing here, and any number will do" {
     fetch --help
-    assert_equal "$status" 0
+    assert_status 0
     assert_regex "$output" '--workers N +no effect here: this lesson has no pool'
     pages 3 /gather/3
     fetch --workers 1 "${urls[@]}"
-    assert_equal "$status" 0
+    assert_status 0
 }

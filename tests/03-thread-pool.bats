@@ -67,8 +67,9 @@ threads() {
 @test "as many pages as workers answer that answer only if all are asked for at once" {
     pages 12 /gather/4
     fetch --workers 4 "${urls[@]}"
+    assert_stat most_in_flight 4 'most requests at once, with 4 workers'
     assert_equal "$(grep -c 'Gathered 4$' <<<"$output")" 12
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "it has one thread more than workers, in one process, from beginning to end" {
@@ -88,7 +89,7 @@ threads() {
     assert_equal "$(threads)" "$first"
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "it tells when it begins with a page, and which thread has it" {
@@ -106,7 +107,7 @@ threads() {
     begin --workers 4 "$SITE/page/1" "${urls[@]}"
     wait_for requests=5
     end INT
-    assert_equal "$status" 130
+    assert_status 130
     assert_equal "$output" "$SITE/page/1	Page 1"
     wait_for in_flight=0
 }
@@ -116,7 +117,7 @@ threads() {
     # No thread can have a stack of 64 TiB.
     ulimit -s $((64 * 1024 * 1024 * 1024))
     fetch "$SITE/page/1" "$SITE/page/2"
-    assert_equal "$status" 1
+    assert_status 1
     assert_equal "$output" ''
     assert_equal "$(grep -c '^error: ' <<<"$stderr")" 1
 }
@@ -128,7 +129,7 @@ threads() {
     ulimit -v 1000000
     pages 20 /page/1
     fetch --workers 10 "${urls[@]}"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(wc -l <<<"$output")" 20
     assert_regex "$stderr" 'only [1-9] of 10 workers can be started: '
 }

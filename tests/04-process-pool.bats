@@ -91,8 +91,9 @@ worker_of() {
 @test "as many pages as workers answer that answer only if all are asked for at once" {
     pages 12 /gather/4
     fetch --workers 4 "${urls[@]}"
+    assert_stat most_in_flight 4 'most requests at once, with 4 workers'
     assert_equal "$(grep -c 'Gathered 4$' <<<"$output")" 12
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "its workers are as many processes, each of one thread, from beginning to end" {
@@ -106,7 +107,7 @@ worker_of() {
     assert_equal "$(children | xargs)" "${workers[*]}"
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
     gone "${workers[@]}"
 }
 
@@ -136,7 +137,7 @@ process-3'
     wait_for requests=6
     ask /release
     end
-    assert_equal "$status" 1
+    assert_status 1
     assert_equal "$(grep -c 'Held$' <<<"$output")" 5
     assert_equal "$(grep '^error' <<<"$stderr")" \
         "error: $SITE/hold: worker process-2 was killed by signal 9 (SIGKILL)"
@@ -154,7 +155,7 @@ process-3'
     done
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$output" "$SITE/hold	Held"
 }
 
@@ -167,7 +168,7 @@ process-3'
         kill -s ABRT "${workers[@]}"
     done
     end
-    assert_equal "$status" 1
+    assert_status 1
     assert_equal "$output" ''
     assert_equal "$(grep -cE '^error: .*: worker process-[12] was killed by signal 6 \(SIGABRT\)$' \
         <<<"$stderr")" 6
@@ -187,7 +188,7 @@ process-3'
     local workers
     mapfile -t workers < <(children)
     end INT
-    assert_equal "$status" 130
+    assert_status 130
     gone "${workers[@]}"
     wait_for in_flight=0
 }
@@ -200,7 +201,7 @@ process-3'
     ask /release
     wait_for requests=8
     end INT
-    assert_equal "$status" 130
+    assert_status 130
     assert_equal "$(grep '^error' <<<"$stderr")" ''
     gone "${workers[@]}"
 }
@@ -236,7 +237,7 @@ process-3'
 
 @test "a title of 1 MB comes whole out of its worker" {
     fetch --workers 2 "$SITE/title/1000000" "$SITE/page/1"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | tr -s x | wc -c)" 1
     assert_equal "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | wc -c)" 1000000
 }
@@ -244,7 +245,7 @@ process-3'
 @test "if no process can be started, one line says so" {
     run --separate-stderr bash -c 'exec 3>&- 4>&-; ulimit -n 4; exec "$0" "$@"' \
         "$PROGRAM" "$SITE/page/1" "$SITE/page/2"
-    assert_equal "$status" 1
+    assert_status 1
     assert_equal "$output" ''
     assert_equal "$(grep -c '^error: ' <<<"$stderr")" 1
 }
@@ -253,7 +254,7 @@ process-3'
     pages 20 /page/1
     run --separate-stderr bash -c 'exec 3>&- 4>&-; ulimit -n 20; exec "$0" "$@"' \
         "$PROGRAM" --workers 50 "${urls[@]}"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(wc -l <<<"$output")" 20
     assert_regex "$stderr" 'only 1[0-9] of 50 workers can be started: Too many open files'
 }

@@ -3,7 +3,7 @@
 
 prints_in_the_order_given() {
     fetch "$SITE/page/1?delay=300" "$SITE/page/2?delay=150" "$SITE/page/3"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$output" "$SITE/page/1?delay=300	Page 1
 $SITE/page/2?delay=150	Page 2
 $SITE/page/3	Page 3"
@@ -25,7 +25,7 @@ error: $SITE/reset: Recv failure: Connection reset by peer"
 
 exits_with_1_if_a_page_failed() {
     fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_equal "$status" 1
+    assert_status 1
 }
 
 is_quiet() {
@@ -63,7 +63,7 @@ never_exceeds_its_workers() {
         ask /release?count=3
     done
     end
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(wc -l <"$out")" 12
     assert_stat most_in_flight 3 'most requests at once, with 3 workers'
 }
@@ -75,7 +75,7 @@ keeps_busy_behind_a_slow_page() {
     wait_for requests=102
     ask /release
     end
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(cut -f 2 "$out" | uniq -c | sed 's/^ *//')" '1 Held
 100 Page 1
 1 Gathered 1'
@@ -86,7 +86,7 @@ takes_more_workers_than_pages_and_none_at_all() {
     assert_title 'Page 1'
     fetch --workers 5 --file /dev/null
     assert_equal "$output" ''
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 # fetches_many: thousands, most of which are refused before a connection is made.
@@ -101,5 +101,5 @@ $SITE/page/2	Page 2"
     assert_equal "$(grep -c ': neither http nor https$' <<<"$stderr")" 19998
     assert_equal "$(sed -n '12345p' <<<"$stderr")" \
         'error: ftp://example.org/12346: neither http nor https'
-    assert_equal "$status" 1
+    assert_status 1
 }

@@ -5,6 +5,9 @@ bats_require_minimum_version 1.7.0
 bats_load_library bats-support
 bats_load_library bats-assert
 
+# The checks are written in UTF-8, whatever the user's locale.
+export LC_ALL=C.UTF-8
+
 # The repository, and where its programs are built.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
@@ -110,16 +113,24 @@ assert_stat() {
     fi
 }
 
+# assert_status EXPECTED: the exit status of the last program, and what it said if it is not.
+assert_status() {
+    if [[ $status != "$1" ]]; then
+        batslib_print_kv_single_or_multi 8 expected "$1" actual "$status" stderr "$stderr" |
+            batslib_decorate 'the exit status is another' | fail
+    fi
+}
+
 # assert_error REASON: the only page of the last fetch failed with this reason.
 assert_error() {
-    assert_equal "$status" 1
+    assert_status 1
     assert_equal "$output" ''
     assert_equal "$(grep '^error: ' <<<"$stderr" | sed 's/^error: [^ ]*: //')" "$1"
 }
 
 # assert_title TITLE: the only page of the last fetch has this title.
 assert_title() {
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "${output#*$'\t'}" "$1"
 }
 

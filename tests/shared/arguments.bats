@@ -22,12 +22,12 @@ refuses() {
     fetch "$@"
     assert_equal "$stderr" "$(basename "$PROGRAM"): $message (--help says more)"
     assert_equal "$output" ''
-    assert_equal "$status" 2
+    assert_status 2
 }
 
 @test "--help answers on standard output, with all options, and fetches nothing" {
     fetch --help
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$stderr" ''
     local option
     for option in --file --workers --timeout --quiet --cacert --help; do
@@ -75,7 +75,7 @@ Page 2
 Page 3
 Page 4
 Page 5'
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "a file of URLs may have blank lines, comments, white space, and lines of any end" {
@@ -86,7 +86,7 @@ Page 5'
     assert_equal "$output" "$SITE/page/1	Page 1
 $SITE/page/2	Page 2
 $SITE/page/3#fragment	Page 3"
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "standard input can be the file of URLs" {
@@ -101,14 +101,14 @@ $SITE/page/2	Page 2"
     fetch --file urls
     assert_equal "$output" "$SITE/page/2	Page 2"
     assert_regex "$stderr" "error: $SITE/page/1x: malformed URL"
-    assert_equal "$status" 1
+    assert_status 1
 }
 
 @test "an empty file of URLs is no page, not the five of the course" {
     fetch --file /dev/null
     assert_equal "$output" ''
     assert_regex "$stderr" '^0 of 0 pages fetched'
-    assert_equal "$status" 0
+    assert_status 0
 }
 
 @test "100,000 lines are 100,000 pages, and a bad one costs no other" {
@@ -122,7 +122,7 @@ $SITE/page/2	Page 2"
 $SITE/page/2	Page 2"
     assert_equal "$(grep -c '^error: ftp://example.org/[0-9]*: neither http nor https$' \
         <<<"$stderr")" 99998
-    assert_equal "$status" 1
+    assert_status 1
 }
 
 @test "without a URL it fetches the five sites of the course" {
@@ -134,5 +134,5 @@ https://pythonbytes.fm
 https://google.com
 https://realpython.com
 https://training.talkpython.fm'
-    assert_equal "$status" 1
+    assert_status 1
 }

@@ -50,6 +50,8 @@ static void a_label_means_what_browsers_take_it_to_mean(void **state)
     assert_decodes("euc-jp", "\xC6\xFC\xCB\xDC", "\u65E5\u672C");
     assert_decodes("iso-2022-jp", "\x1B$BF|K\\\x1B(B!", "\u65E5\u672C!");
     assert_decodes("big5", "\xA4\xA4", "\u4E2D");
+    assert_decodes("big5", "\xA1\xFE\xA1\x45", "\uFF0F\u2027");
+    assert_decodes("koi8-u", "\xAE\xBE", "\u045E\u040E");
     assert_decodes("koi8-r", "\xF0\xF2", "\u041F\u0420");
     assert_decodes("windows-1251", "\xCF\xF0", "\u041F\u0440");
     assert_decodes("tis-620", "\xA1", "\u0E01"); /* windows-874 */
@@ -110,6 +112,7 @@ static void bytes_that_do_not_decode_become_u_fffd_and_nothing_is_dropped(void *
                    "b",
                    "\uFFFDb");
     assert_decodes("windows-1252", "\x81z", "\uFFFDz");
+    assert_decodes("windows-1258", "a\x8A", "a\uFFFD"); /* 'a' might have combined */
 }
 
 static void a_byte_order_mark_names_the_set_and_is_taken_away(void **state)

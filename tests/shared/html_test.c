@@ -80,6 +80,8 @@ static void a_control_character_is_not_taken_for_damage(void **state)
                 "b\xC2\x9B"
                 "c</title>",
                 "a" HTML_CONTROL_STAND_IN "b" HTML_CONTROL_STAND_IN "c");
+    assert_says(html_title, "<title>a\vb\xC2\x85</title>",
+                "a" HTML_SPACE_STAND_IN "b" HTML_SPACE_STAND_IN);
     assert_says(html_title, "<title>a</ti\x1Btle></title>",
                 "a</ti" HTML_CONTROL_STAND_IN "tle>");
 }
@@ -115,10 +117,19 @@ static void a_document_of_tags_takes_no_more_than_its_memory(void **state)
 static void parsing_ends_at_the_deadline(void **state)
 {
     (void)state;
-    char *document = repeat("<div>", 400000, ""); /* it would take minutes */
-    assert_null(html_parse(document, strlen(document), monotonic_seconds() + 0.1));
+    /* Each would take minutes. The second makes Gumbo allocate next to nothing. */
+    char *words = repeat("a ", 1400000, "");
+    char *documents[] = {repeat("<div>", 400000, ""), repeat("<i>", 100000, words)};
+    for (size_t i = 0; i < 2; i++) {
+        double started = monotonic_seconds();
+        assert_null(html_parse(documents[i], strlen(documents[i]), started + 0.1));
+        assert_int_equal(errno, ETIMEDOUT);
+        assert_true(monotonic_seconds() - started < 10);
+        free(documents[i]);
+    }
+    free(words);
+    assert_null(html_parse("<title>x</title>", 16, monotonic_seconds() - 1));
     assert_int_equal(errno, ETIMEDOUT);
-    free(document);
 }
 
 static void assert_charset(const char *document, const char *label)

@@ -43,8 +43,11 @@ teardown() {
     assert_error 'redirected to what is neither http nor https'
     fetch "$SITE/redirect/to?url=ftp://127.0.0.1/"
     assert_error 'redirected to what is neither http nor https'
-    fetch "$SITE/redirect/to?url=$SITE/page/7"
+    fetch "$SITE/redirect/to?url=http://:/"
+    assert_error 'redirected to a malformed URL'
+    fetch "${SITE#http://}/redirect/to?url=$SITE/page/7"
     assert_title 'Page 7'
+    assert_regex "$stderr" "^Getting title from ${SITE#http://}/redirect/to\\?url=$SITE/page/7,"
 }
 
 @test "a refused connection is an error" {
@@ -103,6 +106,13 @@ teardown() {
     assert_title 'Page 5'
 }
 
+@test "a page that cannot be unpacked is an error" {
+    fetch "$(say '<title>x</title>' encoding=gzip)"
+    assert_error 'the page cannot be unpacked'
+    fetch "$(say '<title>x</title>' encoding=gzip,gzip)"
+    assert_error 'packed more than once'
+}
+
 @test "what is not HTML is an error" {
     fetch "$SITE/png"
     assert_error 'not HTML: image/png'
@@ -118,7 +128,7 @@ teardown() {
 
 @test "a content type cannot print what it likes" {
     fetch "$(say x "type=text/$(printf '%%1B[2J%0200d' 0)")"
-    assert_equal "$status" 1
+    assert_status 1
     refute_regex "$stderr" $'\e'
     assert_regex "$stderr" ": not HTML: text/.?\[2J0+"
 }
@@ -143,7 +153,7 @@ teardown() {
 @test "a URL that is none is an error" {
     fetch ''
     assert_equal "$(grep ^error <<<"$stderr")" 'error: : empty URL'
-    assert_equal "$status" 1
+    assert_status 1
     fetch 'http://'
     assert_error 'malformed URL'
     fetch "$SITE/page/1 2"
@@ -173,7 +183,7 @@ teardown() {
 
 @test "pages of one server come over one connection" {
     fetch "$SITE/page/1" "$SITE/page/2" "$SITE/empty" "$SITE/page/3?size=10000"
-    assert_equal "$status" 0
+    assert_status 0
     assert_stat requests 4 requests
     assert_stat connections 1 connections
 }

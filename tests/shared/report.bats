@@ -22,7 +22,7 @@ on_terminal() {
         urls+=("$SITE/page/$i?$(printf 'x%.0s' {1..900})")
     done
     run "$BUILD/02-threads" "${urls[@]}"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(grep -cE '^Getting title from [0-9.:]+/page/[0-9]+\?x{900}, PID: [0-9]+, worker: thread-[0-9]+$' <<<"$output")" 200
     assert_equal "$(grep -cE '^http://[0-9.:]+/page/[0-9]+\?x{900}'$'\t''Page [0-9]+$' <<<"$output")" 200
     assert_equal "$(wc -l <<<"$output")" 401
@@ -42,23 +42,31 @@ on_terminal() {
 
 @test "a URL cannot move the reader's cursor" {
     fetch $'http://127.0.0.1:1/\e[2J\u202E'
-    assert_equal "$status" 1
+    assert_status 1
     refute_regex "$stderr" $'\e'
     refute_regex "$stderr" $'\u202E'
     assert_regex "$stderr" 'error: http://127.0.0.1:1/\[2J: malformed URL'
+}
+
+@test "a URL is told as it was given, but for a terminal made safe" {
+    local url="$SITE/page/1?"$'\u009B2J\u202E'
+    fetch "$url"
+    assert_equal "$output" "$url	Page 1"
+    on_terminal "'$PROGRAM' -q '$url'"
+    assert_regex "$output" "^$SITE/page/1\\?2J	Page 1"
 }
 
 @test "a standard output that is full is an error" {
     run --separate-stderr bash -c '"$1" -q "$2" "$2" >/dev/full' - "$PROGRAM" "$SITE/page/1"
     assert_equal "$stderr" \
         'error: cannot write to standard output: No space left on device'
-    assert_equal "$status" 1
+    assert_status 1
 }
 
 @test "a standard output that is closed is an error, not a socket" {
     run --separate-stderr bash -c '"$1" -q "$2" >&-' - "$PROGRAM" "$SITE/page/1"
     assert_equal "$stderr" 'error: cannot write to standard output: Bad file descriptor'
-    assert_equal "$status" 1
+    assert_status 1
 }
 
 @test "a reader who leaves ends the program without a word" {
@@ -70,13 +78,13 @@ on_terminal() {
         '"$@" | head -n 1' - "$PROGRAM" -q "${pages[@]}"
     assert_equal "$output" "$SITE/page/0	Page 0"
     assert_equal "$stderr" ''
-    assert_equal "$status" 141
+    assert_status 141
 }
 
 @test "on a terminal many pages have a bar, and few have lines" {
     seq -f "$SITE/page/%.0f" 30 >"$BATS_TEST_TMPDIR/urls"
     on_terminal "'$PROGRAM' -f '$BATS_TEST_TMPDIR/urls' >/dev/null"
-    assert_equal "$status" 0
+    assert_status 0
     refute_regex "$output" Getting
     assert_regex "$output" '\[#[#.]{39}\] [0-9]+ of 30, 0 failed'
     assert_regex "$output" '30 of 30 pages fetched in '

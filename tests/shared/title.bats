@@ -16,7 +16,7 @@ titles() {
     fetch --quiet "$(say "$1" 'type=text/html;charset=utf-8')" \
         "$(say "$1" 'type=text/html;charset=utf-8' piece=1)" \
         "$(say "$1" 'type=text/html;charset=utf-8' piece=7)"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$(cut -f 2 <<<"$output")" "$2"$'\n'"$2"$'\n'"$2"
 }
 
@@ -69,12 +69,22 @@ titles_as() {
     titles "$none<title>Late</title>" Late
 }
 
+@test "the title does not depend on how many bytes come at once" {
+    local padding
+    padding=$(printf ' %.0s' {1..1100})
+    fetch "$(say "$padding<title>5€</title><p>caf%E9</p><svg><title>i</title></svg>" piece=20)" \
+        "$(say "$padding<title>5€</title><p>caf%E9</p><svg><title>i</title></svg>")"
+    assert_equal "$(cut -f 2 <<<"$output")" '5€
+5€'
+    titles '<table><tr><td><title>A</title></td></tr><title>B</title></table>' A
+}
+
 @test "a title is one line without controls" {
     titles $'<title>\n  A\tB \r\n\f C </title>' 'A B C'
     titles $'<title>\e[2J\e]0;x\aA\x7F\b</title>' '[2J]0;xA'
     titles '<title>&#27;[2J&#x9b;A&#133;</title>' '[2J›A…'
     titles $'<title>a\u202Eb\u2066c\u200F\u061C</title>' abc
-    titles $'<title>a\u00A0\u2028b\u3000c</title>' 'a b c'
+    titles $'<title>a\u00A0\u2028b\u0085c\vd</title>' 'a b c d'
     titles '<title>A&amp;B &lt;b&gt; &eacute;&hearts;</title>' 'A&B <b> é♥'
     titles '<title>a%00b</title>' 'a�b'
     titles '<p>%00</p><title>A</title>' A
@@ -86,7 +96,7 @@ titles_as() {
 
 @test "a title of 1 MB is told whole" {
     fetch "$SITE/title/1000000"
-    assert_equal "$status" 0
+    assert_status 0
     assert_equal "$((${#output} - ${#SITE} - 15))" 1000000
 }
 

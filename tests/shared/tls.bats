@@ -30,7 +30,7 @@ serve_with() {
     fetch "$SITE/page/1"
     assert_error 'certificate not trusted: SSL certificate problem: self-signed certificate'
     fetch --cacert "$BATS_FILE_TMPDIR/other.pem" "$SITE/page/1"
-    assert_equal "$status" 1
+    assert_status 1
     assert_regex "$stderr" "error: $SITE/page/1: certificate not trusted: "
 }
 
@@ -39,7 +39,7 @@ serve_with() {
     fetch --cacert "$BATS_FILE_TMPDIR/right.pem" "$SITE/page/1" "$SITE/page/2"
     assert_equal "$(cut -f 2 <<<"$output")" 'Page 1
 Page 2'
-    assert_equal "$status" 0
+    assert_status 0
     assert_stat connections 1 connections
 }
 
@@ -53,7 +53,7 @@ matches target host name '127.0.0.1'"
 @test "a file without a certificate is an error of each page" {
     serve_with right
     fetch --cacert /dev/null "$SITE/page/1"
-    assert_equal "$status" 1
+    assert_status 1
     assert_regex "$stderr" "error: $SITE/page/1: error setting certificate file: /dev/null"
 }
 
@@ -66,5 +66,5 @@ matches target host name '127.0.0.1'"
     run --separate-stderr "$BUILD/02-threads" --cacert "$BATS_FILE_TMPDIR/right.pem" \
         "${urls[@]}"
     assert_equal "$(grep -c 'Gathered 50$' <<<"$output")" 50
-    assert_equal "$status" 0
+    assert_status 0
 }
