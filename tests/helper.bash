@@ -26,8 +26,10 @@ use_program() {
     [[ -x $PROGRAM ]] || fail "there is no program $PROGRAM: build it with make"
 }
 
-# start_site [OPTION...]: starts the local site; its address is in SITE from then on.
+# start_site [OPTION...]: starts the local site; its address is in SITE from then on. The
+# checks of a file share it, and so must not run at once (bats reads that in setup_file).
 start_site() {
+    export BATS_NO_PARALLELIZE_WITHIN_FILE=true
     local pipe=$BATS_FILE_TMPDIR/address
     mkfifo "$pipe"
     "$BUILD/site" --port 0 "$@" >"$pipe" 3>&- &

@@ -3,6 +3,7 @@
 load ../helper
 
 setup_file() {
+    export BATS_NO_PARALLELIZE_WITHIN_FILE=true # one site after the other
     use_program 01-sequential
     make_certificate right IP:127.0.0.1
     make_certificate other IP:127.0.0.1
