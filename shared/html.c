@@ -45,7 +45,7 @@ struct html {
 
 /* The document that the thread is parsing, for the signal that ends it. */
 static _Thread_local struct html *volatile parsed_now;
-static _Thread_local volatile sig_atomic_t is_in_malloc;
+static _Thread_local volatile sig_atomic_t must_stay;
 static _Thread_local volatile sig_atomic_t is_late;
 
 /*
@@ -60,12 +60,13 @@ _Noreturn static void give_up(struct html *html, int error)
     siglongjmp(html->give_up, 1);
 }
 
-/* The timer's signal: the deadline has passed. In the middle of malloc(3), which has a
-   lock, we must not go away; add_block() does it afterwards. */
+/* The timer's signal: the deadline has passed. In the middle of malloc(3), which has
+   a lock, and with a block that is in no list yet, we must not go away: then
+   add_block() does it afterwards. */
 static void on_deadline(int signal_number)
 {
     (void)signal_number;
-    if (parsed_now == NULL || is_in_malloc)
+    if (parsed_now == NULL || must_stay)
         is_late = 1;
     else
         give_up(parsed_now, ETIMEDOUT);
@@ -75,16 +76,18 @@ static void *add_block(struct html *html, size_t size)
 {
     if (html->total_size + size > HTML_MOST_MEMORY)
         give_up(html, E2BIG);
-    is_in_malloc = 1;
+    must_stay = 1;
     struct block *block = malloc(sizeof(struct block) + size);
-    is_in_malloc = 0;
-    if (block == NULL)
-        give_up(html, ENOMEM);
-    block->next = html->blocks;
-    html->blocks = block;
-    html->total_size += size;
+    if (block != NULL) {
+        block->next = html->blocks;
+        html->blocks = block;
+        html->total_size += size;
+    }
+    must_stay = 0;
     if (is_late)
         give_up(html, ETIMEDOUT);
+    if (block == NULL)
+        give_up(html, ENOMEM);
     return block->memory;
 }
 
