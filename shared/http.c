@@ -18,10 +18,9 @@
 #define USER_AGENT "one-program-ten-lessons/1.0"
 
 enum {
-    READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
-    MOST_HEADERS = 512 * 1024, /* of all responses to one GET, and their trailers */
-    MOST_DISCARDED =
-        1024 * 1024 /* what is still unpacked after the receiver has enough */
+    READ_AHEAD = 32 * 1024,       /* what the kernel may receive before we have read it */
+    MOST_HEADERS = 512 * 1024,    /* of all responses to one GET, and their trailers */
+    MOST_DISCARDED = 1024 * 1024, /* of a body that nobody wants any more */
 };
 
 static double time_limit;

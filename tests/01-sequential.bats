@@ -3,23 +3,6 @@
 load helper
 load contract
 
-setup_file() {
-    use_program 01-sequential
-    start_site
-}
-
-teardown_file() {
-    stop_site
-}
-
-setup() {
-    reset_site
-}
-
-teardown() {
-    stop_program
-}
-
 @test "it prints a line for each page, URL, tab and title, in the order given" {
     fetch "$SITE/page/3" "$SITE/page/1" "$SITE/page/2"
     assert_status 0

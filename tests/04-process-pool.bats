@@ -2,23 +2,6 @@
 load helper
 load contract
 
-setup_file() {
-    use_program 04-process-pool
-    start_site
-}
-
-teardown_file() {
-    stop_site
-}
-
-setup() {
-    reset_site
-}
-
-teardown() {
-    stop_program
-}
-
 @test "it prints the titles in the order given, whatever finished first" {
     prints_in_the_order_given
 }

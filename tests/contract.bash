@@ -1,5 +1,24 @@
-# What holds for the program of every lesson. Each function is the body of a check.
+# What the checks of the lessons share: how they begin and end, and what holds for every
+# lesson's program. From prints_in_the_order_given on, each function is the body of a check.
 # shellcheck shell=bash
+
+# The file of a lesson's checks is called like the lesson.
+setup_file() {
+    use_program "$(basename "$BATS_TEST_FILENAME" .bats)"
+    start_site
+}
+
+teardown_file() {
+    stop_site
+}
+
+setup() {
+    reset_site
+}
+
+teardown() {
+    stop_program
+}
 
 prints_in_the_order_given() {
     fetch "$SITE/page/1?delay=300" "$SITE/page/2?delay=150" "$SITE/page/3"
