@@ -11,6 +11,10 @@ teardown_file() {
     stop_site
 }
 
+teardown() {
+    stop_program
+}
+
 # on_terminal COMMAND: runs it with standard error and output on a terminal.
 on_terminal() {
     run script --quiet --return --command "$1" "$BATS_TEST_TMPDIR/typescript"
@@ -70,13 +74,16 @@ on_terminal() {
 }
 
 @test "a reader who leaves ends the program without a word" {
-    local pages=()
-    for ((i = 0; i < 50; i++)); do
-        pages+=("$SITE/page/$i")
-    done
-    run --separate-stderr bash -o pipefail -c \
-        '"$@" | head -n 1' - "$PROGRAM" -q "${pages[@]}"
-    assert_equal "$output" "$SITE/page/0	Page 0"
+    reset_site
+    mkfifo "$BATS_TEST_TMPDIR/out"
+    begin -q "$SITE/page/0" "$SITE/hold"
+    read -r line <"$out"
+    assert_equal "$line" "$SITE/page/0	Page 0"
+    rm "$out"
+    echo >"$out" # for end(), which reads it
+    wait_for in_flight=1
+    ask /release
+    end
     assert_equal "$stderr" ''
     assert_status 141
 }
