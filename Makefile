@@ -15,12 +15,15 @@ endif
 
 LESSONS = $(notdir $(patsubst %/main.c,%,$(wildcard lessons/*/main.c)))
 PROGRAMS = $(LESSONS:%=$(BUILD)/%)
-SHARED = $(patsubst %.c,$(BUILD)/%.o,$(wildcard shared/*.c))
+SHARED = $(patsubst %.c,$(BUILD)/%.o,$(wildcard shared/*.c shared/executor/*.c))
 SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
-UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c))
-SOURCES = $(wildcard shared/*.[ch] lessons/*/*.[ch] tests/site/*.[ch] tests/shared/*.[ch])
+EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
+UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
+	$(BUILD)/tests/executor_test
+SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
+	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch])
 
-.PHONY: all lessons site unit-tests program run test lint format clean help
+.PHONY: all lessons site unit-tests program executor-test run test lint format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -47,10 +50,20 @@ $(BUILD)/site: $(SITE)
 $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
-# Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO. They come
-# through the environment, where a path may hold what it likes.
+$(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
+
+# Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO, and what
+# it has of its own as $TO.o. The paths come through the environment, where they may hold
+# what they like.
 program: $(BUILD)/libshared.a
-	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
+	$(CC) $(CFLAGS) -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
+	$(CC) $(CFLAGS) "$$TO.o" $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
+
+# The same for the executor's test: $FROM is somebody's own version of shared/executor.
+executor-test: $(BUILD)/tests/executor_test
+	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $(EXECUTOR_TEST) $(BUILD)/libshared.a \
+		$(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o "$$TO"
 
 run: ## run every lesson on the local site
 	scripts/run

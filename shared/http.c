@@ -338,5 +338,5 @@ struct result http_get(const char *url, http_receive *receive, void *context)
         return result_failed("%s", request.refusal);
     if (code != CURLE_OK)
         return explain(code, client);
-    return (struct result){RESULT_OK, NULL};
+    return (struct result){.status = RESULT_OK};
 }

@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -24,23 +26,30 @@ enum {
     STATUS_INTERRUPTED = 130,
 };
 
-static const double seconds_per_drawing = 0.05;
+static const long long milliseconds_per_drawing = 50;
 
 static struct {
     size_t page_count;
     size_t done;
     size_t failed;
     bool is_quiet;
-    bool has_bar;
     double started;
-    double drawn;   /* when the bar was drawn; 0: it is not there */
-    int bar_length; /* in columns */
+    struct bar *bar; /* NULL: there is none */
 } report;
+
+/* The progress bar. It is in memory that forked workers share, since while we wait for
+   all pages it is drawn by whoever begins with one. */
+struct bar {
+    atomic_size_t begun;
+    atomic_bool is_waiting;
+    atomic_llong drawn; /* when, in milliseconds; 0: it is not there */
+    atomic_int length;  /* in columns */
+};
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    if (report.has_bar && write(STDERR_FILENO, "\n", 1) < 0) {
+    if (report.bar != NULL && write(STDERR_FILENO, "\n", 1) < 0) {
         /* The terminal is gone; so are we. */
     }
     _exit(STATUS_INTERRUPTED);
@@ -66,6 +75,14 @@ static void occupy_standard_descriptors(void)
         close(descriptor);
 }
 
+/* Returns NULL if there is no memory to share: then there is no bar. */
+static struct bar *new_bar(void)
+{
+    void *memory = mmap(NULL, sizeof(struct bar), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 void report_open(size_t page_count, bool quiet)
 {
     static char output_buffer[LINE_BUFFER];
@@ -77,32 +94,38 @@ void report_open(size_t page_count, bool quiet)
 
     report.page_count = page_count;
     report.is_quiet = quiet;
-    report.has_bar = !quiet && page_count >= MANY_PAGES && isatty(STDERR_FILENO);
     report.started = monotonic_seconds();
+    if (!quiet && page_count >= MANY_PAGES && isatty(STDERR_FILENO))
+        report.bar = new_bar();
 }
 
 /* The bar stands on the last line, and is drawn over and over. */
-static void draw_bar(void)
+static void draw_bar(size_t count, const char *format, ...)
 {
-    double now = monotonic_seconds();
-    if (!report.has_bar || now - report.drawn < seconds_per_drawing)
+    long long now = (long long)(monotonic_seconds() * 1000);
+    long long drawn = atomic_load(&report.bar->drawn);
+    if (now - drawn < milliseconds_per_drawing ||
+        !atomic_compare_exchange_strong(&report.bar->drawn, &drawn, now))
         return;
-    report.drawn = now;
-    size_t filled = report.done * BAR_WIDTH / report.page_count;
     char bar[BAR_WIDTH + 1] = {0};
+    char words[100];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(words, sizeof(words), format, values);
+    va_end(values);
     memset(bar, '.', BAR_WIDTH);
-    memset(bar, '#', filled);
-    report.bar_length = fprintf(stderr, "\r[%s] %zu of %zu, %zu failed", bar, report.done,
-                                report.page_count, report.failed);
+    memset(bar, '#', count * BAR_WIDTH / report.page_count);
+    int length =
+        fprintf(stderr, "\r[%s] %zu of %zu%s", bar, count, report.page_count, words);
     fflush(stderr);
+    atomic_store(&report.bar->length, length);
 }
 
 static void clear_bar(void)
 {
-    if (!report.has_bar || report.drawn == 0)
+    if (report.bar == NULL || atomic_exchange(&report.bar->drawn, 0) == 0)
         return;
-    report.drawn = 0;
-    fprintf(stderr, "\r%*s\r", report.bar_length - 1, "");
+    fprintf(stderr, "\r%*s\r", atomic_load(&report.bar->length) - 1, "");
     fflush(stderr);
 }
 
@@ -118,9 +141,19 @@ static const char *place_of(const char *url)
     return credentials_end == NULL ? host : credentials_end + 1;
 }
 
+/* Counts a page that begins; draws the bar if nobody else does. */
+static void count_begin(void)
+{
+    size_t begun = atomic_fetch_add(&report.bar->begun, 1) + 1;
+    if (atomic_load(&report.bar->is_waiting))
+        draw_bar(begun, " begun");
+}
+
 void report_begin(const char *url)
 {
-    if (report.is_quiet || report.has_bar)
+    if (report.bar != NULL)
+        count_begin();
+    if (report.is_quiet || report.bar != NULL)
         return;
     const char *place = place_of(url);
     char *tidy = text_tidy(place, strnlen(place, LONGEST_PLACE));
@@ -172,7 +205,29 @@ void report_page(const char *url, const struct result *title)
     } else {
         print_title(url, title->text);
     }
-    draw_bar();
+    if (report.bar != NULL)
+        draw_bar(report.done, ", %zu failed", report.failed);
+}
+
+static void print_line(const char *line)
+{
+    clear_bar();
+    if (!report.is_quiet)
+        fprintf(stderr, "%s\n", line);
+}
+
+void report_wait(const char *line)
+{
+    print_line(line);
+    if (report.bar != NULL)
+        atomic_store(&report.bar->is_waiting, true);
+}
+
+void report_done(const char *line)
+{
+    if (report.bar != NULL)
+        atomic_store(&report.bar->is_waiting, false);
+    print_line(line);
 }
 
 void report_fewer_workers(size_t started, size_t wanted, const char *reason)

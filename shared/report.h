@@ -27,7 +27,8 @@
  */
 void report_open(size_t page_count, bool quiet);
 
-/* Tells that the running worker (worker.h) begins with a page. */
+/* Tells that the running worker (worker.h) begins with a page. Workers that are processes
+   must have been forked after report_open(). */
 void report_begin(const char *url);
 
 /* Tells what came of a page: its title on standard output, or the error. Call it in the
@@ -35,6 +36,14 @@ void report_begin(const char *url);
    can be told: the program ends, as by SIGPIPE if nobody reads it any more, else with
    status 1. */
 void report_page(const char *url, const struct result *title);
+
+/*
+ * Tells that the program waits for all the pages, and that it has them all: each prints
+ * the line, if not quiet. In between nothing else may be told but how pages begin; the
+ * progress bar, if there is one, counts that.
+ */
+void report_wait(const char *line);
+void report_done(const char *line);
 
 /* Tells that fewer workers than asked for could be started, and why. With none there is
    no way on: the program ends with status 1. */

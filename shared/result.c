@@ -8,12 +8,12 @@ struct result result_ok(char *text)
 {
     if (text == NULL)
         return result_failed("out of memory");
-    return (struct result){RESULT_OK, text};
+    return (struct result){.status = RESULT_OK, .text = text};
 }
 
 struct result result_failed(const char *format, ...)
 {
-    struct result result = {RESULT_FAILED, NULL};
+    struct result result = {.status = RESULT_FAILED};
     va_list values;
     va_start(values, format);
     if (vasprintf(&result.text, format, values) < 0)

@@ -42,47 +42,16 @@ load contract
     fetches_many
 }
 
-# threads: the thread ids of the program, in order.
-threads() {
-    find "/proc/$pid/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n
-}
-
 @test "as many pages as workers answer that answer only if all are asked for at once" {
-    pages 12 /gather/4
-    fetch --workers 4 "${urls[@]}"
-    assert_stat most_in_flight 4 'most requests at once, with 4 workers'
-    assert_equal "$(grep -c 'Gathered 4$' <<<"$output")" 12
-    assert_status 0
+    asks_for_as_many_at_once_as_workers
 }
 
 @test "it has one thread more than workers, in one process, from beginning to end" {
-    pages 12 /hold
-    begin --workers 4 "${urls[@]}"
-    wait_for in_flight=4
-    local first expected=5
-    [[ ${SANITIZED:-} != thread ]] || expected=6 # ThreadSanitizer has one of its own
-    first=$(threads)
-    assert_equal "$(wc -l <<<"$first")" "$expected"
-    assert_equal "$(ps --no-headers --ppid "$pid" | wc -l)" 0
-    ask /release
-    wait_for requests=8
-    assert_equal "$(threads)" "$first"
-    ask /release
-    wait_for requests=12
-    assert_equal "$(threads)" "$first"
-    ask /release
-    end
-    assert_status 0
+    has_a_thread_for_each_worker
 }
 
 @test "it tells when it begins with a page, and which thread has it" {
-    pages 6 /gather/3
-    begin --workers 3 "${urls[@]}"
-    end
-    assert_equal "$(grep '^Getting' "$err" | sort | uniq -c | sed 's/^ *//')" \
-        "2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-1
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-2
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-3"
+    tells_which_thread_has_a_page
 }
 
 @test "Ctrl-C ends it with status 130, threads and all" {
@@ -96,23 +65,9 @@ threads() {
 }
 
 @test "if no thread can be started, one line says so" {
-    [[ ${SANITIZED:-} != thread ]] || skip 'ThreadSanitizer needs a thread itself'
-    # No thread can have a stack of 64 TiB.
-    ulimit -s $((64 * 1024 * 1024 * 1024))
-    fetch "$SITE/page/1" "$SITE/page/2"
-    assert_status 1
-    assert_equal "$output" ''
-    assert_equal "$(grep -c '^error: ' <<<"$stderr")" 1
+    says_so_without_threads
 }
 
 @test "if fewer threads than workers can be started, it says so and goes on with those" {
-    [[ -z ${SANITIZED:-} ]] || skip 'sanitizers need most of the address space'
-    # Ten stacks of 100 MiB are too much for 1 GB.
-    ulimit -s 102400
-    ulimit -v 1000000
-    pages 20 /page/1
-    fetch --workers 10 "${urls[@]}"
-    assert_status 0
-    assert_equal "$(wc -l <<<"$output")" 20
-    assert_regex "$stderr" 'only [1-9] of 10 workers can be started: '
+    says_so_with_fewer_threads
 }

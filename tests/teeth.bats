@@ -50,6 +50,41 @@ has_teeth_everywhere() {
     done < <(sed -n 's/^@test "\(.*\)" {$/\1/p' "$ROOT/tests/$1.bats")
 }
 
+# wrong_executor PATCH: builds the executor's test with a patched executor, as $program.
+wrong_executor() {
+    local sanitizer folder=$BATS_TEST_TMPDIR/executor
+    sanitizer=$(sed -n 's/^Built with: //p' "$1")
+    program=$BATS_TEST_TMPDIR/$(basename "$1" .patch)
+    rm -rf "$folder"
+    cp -r "$ROOT/shared/executor" "$folder"
+    (cd "$folder" && git apply "$1") || fail "$1 does not apply to the executor any more"
+    FROM=$folder TO=$program make -C "$ROOT" --silent executor-test \
+        BUILD="${BUILD#"$ROOT/"}${sanitizer:+/${sanitizer%%,*}}" \
+        ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
+}
+
+# fails COMMAND [ARGUMENT...]: it does, or does not end. timeout(1) leads a process group of
+# its own: none of what a wrong version has started is left.
+fails() {
+    local group status=0
+    timeout 4 "$@" >"$BATS_TEST_TMPDIR/output" 2>&1 3>&- &
+    group=$!
+    wait "$group" || status=$?
+    kill -s KILL -- -"$group" 2>/dev/null || true
+    ((status != 0))
+}
+
+@test "the executor's cases catch each wrong version" {
+    local patch case
+    for patch in "$ROOT"/tests/wrong/executor/*.patch; do
+        case=$(sed -n 's/^Caught by: //p' "$patch")
+        "$BUILD/tests/executor_test" "$case" | grep -q 'OK.*pool: ' ||
+            fail "there is no case '$case' that the right executor passes"
+        wrong_executor "$patch"
+        fails "$program" "$case" || fail "the case '$case' does not fail for $patch"
+    done
+}
+
 @test "lesson 1's checks catch each wrong version" {
     bites 01-sequential
 }
@@ -64,6 +99,14 @@ has_teeth_everywhere() {
 
 @test "lesson 4's checks catch each wrong version" {
     bites 04-process-pool
+}
+
+@test "lesson 5's checks catch each wrong version" {
+    bites 05-executor-threads
+}
+
+@test "lesson 6's checks catch each wrong version" {
+    bites 06-executor-processes
 }
 
 @test "each check of a lesson's has a wrong version that it catches" {
@@ -95,4 +138,24 @@ has_teeth_everywhere() {
         is_caught "$BUILD/$lesson" 04-process-pool \
             'its workers are as many processes, each of one thread, from beginning to end'
     done
+}
+
+@test "lesson 5's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool; do
+        is_caught "$BUILD/$lesson" 05-executor-threads \
+            'it uses the interface, and neither threads nor processes itself'
+    done
+    is_caught "$BUILD/06-executor-processes" 05-executor-threads \
+        'it has one thread more than workers, in one process, from beginning to end'
+}
+
+@test "lesson 6's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool; do
+        is_caught "$BUILD/$lesson" 06-executor-processes \
+            'it uses the interface, and neither threads nor processes itself'
+    done
+    is_caught "$BUILD/05-executor-threads" 06-executor-processes \
+        'its workers are the same processes from beginning to end'
 }

@@ -43,3 +43,18 @@ is_clean() {
     VALGRIND_OPTS=--child-silent-after-fork=yes is_clean "$BUILD/tests/http_test"
     assert_equal "$status" 0
 }
+
+# Workers do not end as a program should, with all that they have from their parent freed: of
+# what Valgrind says about them, only errors count.
+@test "the executor leaks nothing, nor do its workers read what they should not" {
+    local group log=$BATS_TEST_TMPDIR/valgrind
+    for group in submit future wait as_completed map shutdown deadlock initializer crash; do
+        run bash -c 'echo $$ >"$1" && shift && exec "$@"' - "$log.pid" \
+            valgrind --quiet --fair-sched=yes --leak-check=full \
+            --log-file="$log" "$BUILD/tests/executor_test" "*: $group: *"
+        assert_success
+        run grep -E "^==$(<"$log.pid")==.* bytes in |Invalid |uninit" \
+            "$log"
+        assert_output ''
+    done
+}

@@ -221,7 +221,8 @@ static bool receive(struct worker *worker)
     if (worker->received == header_size)
         worker->text = new_text(worker->header.length);
     if (worker->text != NULL && worker->received == header_size + worker->header.length) {
-        finish(worker, (struct result){worker->header.status, worker->text});
+        struct result title = {.status = worker->header.status, .text = worker->text};
+        finish(worker, title);
         worker->text = NULL;
     }
     return true;

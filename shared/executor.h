@@ -1,0 +1,246 @@
+/*
+ * A pool behind an interface: submit gives a future, the future gives the result. What
+ * the workers are, threads or processes, is settled by the line that opens the pool.
+ *
+ *     struct executor *executor = thread_pool_executor(8);
+ *     struct future *future = executor_submit(executor, get_title, "http://example.org/");
+ *     puts(future_result(future)->text);
+ *     future_free(future);
+ *     executor_free(executor);
+ *
+ * It does what Python's concurrent.futures does
+ * (https://docs.python.org/3/library/concurrent.futures.html), except where this page
+ * says otherwise.
+ *
+ * Errors are values: nothing here prints or exits. A call that cannot do its work returns
+ * NULL or false with errno set: EINVAL if an argument makes no sense, ENOMEM without
+ * memory, and what the function says. An executor and a future may be used from any
+ * thread at once, from tasks and callbacks too; free each once, when nobody uses it any
+ * more.
+ *
+ * Times are in seconds, fractions allowed, and INFINITY (math.h) is for ever.
+ */
+#ifndef EXECUTOR_H
+#define EXECUTOR_H
+
+#include "result.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct executor;
+struct future;
+struct as_completed;
+
+/*
+ * What a worker runs: a string in, a result out, whose text comes from malloc and belongs
+ * to the executor then. A task that returns a text of NULL has said "" if all went well.
+ * In a process pool it runs in another process: it sees the memory as it was when the
+ * pool was opened, and nobody sees what it changes.
+ */
+typedef struct result (*task_fn)(const char *argument);
+
+/* ---- Opening a pool ---- */
+
+/*
+ * Options beyond the number of workers. Name those that you set, and leave the rest zero,
+ * which is the default; so more can be added.
+ *
+ *     process_pool_executor_with(&(struct executor_options){.task_seconds = 5})
+ */
+struct executor_options {
+    /* How many; 0: as many as suit the machine, in Python's reckoning: the CPUs that we
+       may use, and for threads 4 more, but at most 32. */
+    size_t workers;
+
+    /* How many tasks may wait; 0: any number. When so many wait, executor_submit() waits
+       itself. A task that is cancelled keeps its place until a worker comes to it. A task
+       of the pool's own may go beyond the bound, for if it waited, nobody might be left
+       to make room. */
+    size_t queue_capacity;
+
+    /* Each worker runs it before its first task, with the argument, which is copied. If
+       it returns anything but RESULT_OK, the pool is broken: all tasks that have not
+       begun are RESULT_BROKEN, and say why. If a worker's process dies of it, others are
+       tried; and while no worker is fit, each task is RESULT_BROKEN. */
+    task_fn initializer;
+    const char *initializer_argument;
+
+    /* Process pools: a worker that has run so many tasks is replaced; 0: never. */
+    size_t max_tasks_per_worker;
+
+    /* Process pools: how long a task, or the initializer, may run; 0: for ever. Then its
+       worker is killed and replaced, and the task is RESULT_TIMED_OUT. */
+    double task_seconds;
+};
+
+/*
+ * Opens a pool whose workers are threads, or processes, and starts all of them. If the
+ * system does not allow as many, it has fewer; then executor_workers() says how many, and
+ * errno why. Free it with executor_free().
+ *
+ * Returns NULL if not even one can be started, with errno as pthread_create(3), fork(2)
+ * or socketpair(2) left it; or with ENOTSUP if an option asks for what such a pool cannot
+ * do: a thread cannot be killed, so a thread pool has neither a time limit for tasks nor
+ * a maximum of tasks per worker.
+ *
+ * Processes are forked from a small process of their own, which this call forks: open the
+ * pool before you start threads. Standard output and error are flushed before. The
+ * workers ignore SIGINT, so that Ctrl-C is for their parent; if that dies, they die too.
+ * A worker that dies costs what it ran: RESULT_BROKEN, and another takes its place.
+ */
+struct executor *thread_pool_executor(size_t workers);
+struct executor *process_pool_executor(size_t workers);
+struct executor *thread_pool_executor_with(const struct executor_options *options);
+struct executor *process_pool_executor_with(const struct executor_options *options);
+
+/* How many workers it has; 0 if the executor is NULL. */
+size_t executor_workers(const struct executor *executor);
+
+/* ---- Submitting ---- */
+
+/*
+ * Has a worker run the task with a copy of the argument (NULL means ""), after those
+ * submitted before. Free the future with future_free().
+ *
+ * Returns NULL with ESHUTDOWN if the executor is shut down; with EPERM in a process that
+ * was forked from the executor's, which has no workers; with EINVAL if the executor or
+ * the task is NULL.
+ */
+struct future *executor_submit(struct executor *executor, task_fn task,
+                               const char *argument);
+
+/* The same, but where executor_submit() would wait for room, it returns NULL with EAGAIN.
+   */
+struct future *executor_try_submit(struct executor *executor, task_fn task,
+                                   const char *argument);
+
+/* How executor_map() goes about it. Zero is the default. */
+struct map_options {
+    size_t window;  /* so many tasks are there at once; 0: 16 for each worker */
+    double seconds; /* give up after so many; 0: never */
+};
+
+/*
+ * Runs the task with each argument that `next` returns until it returns NULL, and hands
+ * the results to `sink` in the same order, each as soon as those before it are there.
+ * Both are called in the calling thread, with the context. At most a window of tasks is
+ * there at once, so a million arguments need no more memory than a window of them.
+ *
+ * An argument is copied before `next` is called again. The result is the sink's to read,
+ * not to keep. A sink that returns false ends the map.
+ *
+ * Returns true when all is done. Otherwise the tasks that have not begun are cancelled,
+ * those that have are left to end by themselves, and errno is ECANCELED if the sink ended
+ * it, ETIMEDOUT, or what executor_submit() says.
+ */
+bool executor_map(struct executor *executor, task_fn task,
+                  const char *(*next)(void *context),
+                  bool (*sink)(void *context, const char *argument,
+                               const struct result *result),
+                  void *context, const struct map_options *options);
+
+/* ---- Shutting down ---- */
+
+/* Takes no more tasks, and returns when all that were submitted are done and the workers
+   have ended. May be called twice, and from several threads at once. In a task or
+   callback of the pool's own it cannot wait, and only does the former. NULL is nothing to
+   do, here and below. */
+void executor_shutdown(struct executor *executor);
+
+/* The same, but cancels the tasks that have not begun. */
+void executor_shutdown_now(struct executor *executor);
+
+/*
+ * Takes no more tasks, cancels those that have not begun, and sends each worker a
+ * SIGTERM, or a SIGKILL: the tasks that run are RESULT_BROKEN. Does not wait;
+ * executor_shutdown() does. Returns false with ENOTSUP for a thread pool, and then does
+ * nothing: a thread cannot be killed.
+ */
+bool executor_terminate_workers(struct executor *executor);
+bool executor_kill_workers(struct executor *executor);
+
+/* Shuts the executor down, waits, and frees it. Its futures stay. In a task of the pool's
+   own, and in a callback that a worker calls, it returns at once, and the last worker
+   does it. What is pending when the program ends without this call is lost. */
+void executor_free(struct executor *executor);
+
+/* ---- A future ---- */
+
+/* Waits until the task is done. The result belongs to the future, and lives as long; its
+   text is never NULL. A future of NULL, which a submit that failed returned, is
+   RESULT_FAILED. A task that waits here for another of the same pool which has not begun
+   runs it itself, within its own stack, so that even a pool of one worker does not come
+   to a standstill. (Only here: a task that waits in another way should not wait for its
+   own pool.) */
+const struct result *future_result(struct future *future);
+
+/* Waits so many seconds at most. If it is not done then (future_done() says so), the
+   result is RESULT_TIMED_OUT, and the future goes on. */
+const struct result *future_result_within(struct future *future, double seconds);
+
+/* The argument that the task has, a copy of what was submitted. It lives as long as the
+   future. NULL for NULL. */
+const char *future_argument(const struct future *future);
+
+/* Cancels the task if it has not begun: it is RESULT_CANCELLED, and done. Returns whether
+   it is cancelled. */
+bool future_cancel(struct future *future);
+
+/* Whether it is cancelled; whether a worker runs it now; whether it is done, which a
+   cancelled one is too. False for NULL. */
+bool future_cancelled(const struct future *future);
+bool future_running(const struct future *future);
+bool future_done(const struct future *future);
+
+/*
+ * Has the callback called once when the future is done: by the worker, or by who cancels
+ * it; or at once, by the caller, if it is done already. Several are called in the order
+ * in which they came. A callback may do all that is here with its future, free it too.
+ * Returns false with ENOMEM, and then it will not be called.
+ */
+bool future_on_done(struct future *future,
+                    void (*callback)(struct future *future, void *context),
+                    void *context);
+
+/* Gives up the future. A task that is not done is left to run, and its result dropped.
+   NULL is nothing to do. */
+void future_free(struct future *future);
+
+/* ---- Many futures: those that are NULL, and those named twice, are passed over ---- */
+
+enum wait_until {
+    FIRST_COMPLETED, /* one is done */
+    FIRST_EXCEPTION, /* one is done that is neither RESULT_OK nor cancelled; or all are */
+    ALL_COMPLETED,
+};
+
+/* Waits until it is so, at most so many seconds. Returns false with ETIMEDOUT if it is
+   not so then. Which ones are done, future_done() says. */
+bool futures_wait(struct future *const futures[], size_t count, enum wait_until until,
+                  double seconds);
+
+/*
+ * The futures one by one as they are done, first those that are so already. Each costs
+ * the same, however many there are. All of it must be over within so many seconds from
+ * now.
+ *
+ *     struct as_completed *completed = as_completed_open(futures, count, INFINITY);
+ *     while ((future = as_completed_next(completed)) != NULL)
+ *         puts(future_result(future)->text);
+ *     as_completed_free(completed);
+ *
+ * A future may be freed once it has been returned; the others must stay until
+ * as_completed_free(). One thread at a time.
+ */
+struct as_completed *as_completed_open(struct future *const futures[], size_t count,
+                                       double seconds);
+
+/* The next one that is done; waits for it. Returns NULL with errno 0 after the last, with
+   ETIMEDOUT when the time is over, with EINVAL if `completed` is NULL. */
+struct future *as_completed_next(struct as_completed *completed);
+
+/* NULL is nothing to do. */
+void as_completed_free(struct as_completed *completed);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * What the cases of the executor's test share. Each case runs on each kind of pool; tasks
+ * and cases talk through pipes, which reach into processes too.
+ */
+#ifndef CASES_H
+#define CASES_H
+
+#include "executor.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A kind of pool. To have another one pass, add it to the list in main.c. */
+struct pool {
+    const char *name;
+    const char *worker; /* how its workers are called */
+    struct executor *(*open)(size_t workers);
+    struct executor *(*open_with)(const struct executor_options *options);
+    bool has_processes; /* its workers can be killed */
+};
+
+struct test_case {
+    enum { ANY_POOL, THREADS_ONLY, PROCESSES_ONLY } where;
+    const char *name;
+    void (*run)(void);
+};
+
+struct test_group {
+    const char *name;
+    const struct test_case *cases;
+    size_t count;
+};
+
+extern const struct test_group submit_group, future_group, wait_group, as_completed_group,
+    map_group, shutdown_group, deadlock_group, initializer_group, limits_group,
+    crash_group;
+
+/* The pool that the running case is to open. */
+extern const struct pool *pool;
+
+/* ---- Tasks ---- */
+
+struct result echo(const char *argument);   /* its argument */
+struct result refuse(const char *argument); /* RESULT_FAILED, its argument */
+struct result hold(const char *argument);   /* tells has_begun(), waits for release() */
+struct result tell(const char *argument);   /* tells has_begun(), and its argument */
+struct result crash(const char *argument);  /* dies by SIGABRT */
+struct result leave_early(const char *argument); /* dies by exit(7) */
+
+/* Tells the case that a task has begun; for tasks. */
+void say_begun(void);
+
+/* ---- In a case ---- */
+
+/* Waits until so many tasks more have begun. */
+void has_begun(size_t count);
+
+/* Whether a task has begun that nobody has waited for yet. */
+bool has_any_begun(void);
+
+/* Lets so many go on that hold. */
+void release(size_t count);
+
+/* Submits, and it goes well. */
+struct future *submit(struct executor *executor, task_fn task, const char *argument);
+
+/* The future comes to this result; it is freed. */
+void comes_to(struct future *future, enum result_status status, const char *text);
+
+/* Puts the processes that have this parent, or grandparent, into `pids`, at most so many;
+   returns how many. The workers of a process pool are grandchildren of who opened it:
+   this is all that a case knows about how they are started. */
+size_t find_children(pid_t parent, pid_t pids[], size_t most);
+size_t find_grandchildren(pid_t grandparent, pid_t pids[], size_t most);
+
+/* Waits until the process is gone; until the thread of ours is; until it sleeps. */
+void is_gone(pid_t pid);
+void is_thread_gone(pid_t thread);
+void is_asleep(pid_t thread);
+
+/* A thread that shuts the executor down. Returns when it is there and has to wait. */
+pthread_t shut_down_meanwhile(struct executor *executor);
+
+/* A case is called like its function. */
+#define NAMED(function) #function, function
+
+#define GROUP(name)                          \
+    const struct test_group name##_group = { \
+        #name, name##_cases, sizeof(name##_cases) / sizeof(name##_cases[0])}
+
+#endif

@@ -1,0 +1,62 @@
+# The executor (shared/executor.h): each case of a group, on each kind of pool.
+
+load ../helper
+
+# cases_hold GROUP. Without memory, malloc is to return NULL with a sanitizer too. What
+# a sanitizer finds in a worker's process shows in the output only.
+cases_hold() {
+    run env ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1 \
+        timeout "$((LIMIT * 10))" "$BUILD/tests/executor_test" "*: $1: *"
+    assert_success
+    assert_output --regexp 'PASSED  \] [1-9][0-9]* test'
+    refute_output --partial Sanitizer
+}
+
+@test "a pool runs tasks, each with its argument, and loses none" {
+    cases_hold submit
+}
+
+@test "a future tells its state and its result, and calls back" {
+    cases_hold future
+}
+
+@test "many futures can be waited for: the first, the first that fails, all" {
+    cases_hold wait
+}
+
+@test "futures come one by one, as they are done" {
+    cases_hold as_completed
+}
+
+@test "a stream of arguments becomes a stream of results, in order and within a window" {
+    cases_hold map
+}
+
+@test "a pool that is shut down has done what was submitted, and takes no more" {
+    cases_hold shutdown
+}
+
+@test "tasks and callbacks may use their own pool, and nothing comes to a standstill" {
+    cases_hold deadlock
+}
+
+@test "each worker runs the initializer first, and one that fails breaks the pool" {
+    cases_hold initializer
+}
+
+@test "the queue, a worker's tasks and a task's time have bounds if told so" {
+    cases_hold limits
+}
+
+@test "a worker that dies costs one result" {
+    cases_hold crash
+}
+
+@test "a system call that a signal interrupts is made again" {
+    [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
+    run strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
+        --inject=recvfrom,sendmsg,recvmsg,sendto,poll:error=EINTR:when=2+3 \
+        "$BUILD/tests/executor_test" 'process pool: submit: says_who*'
+    assert_success
+    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
+}

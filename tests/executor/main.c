@@ -1,0 +1,302 @@
+/*
+ * Runs the cases on the pools:
+ *
+ *     build/tests/executor_test            all of them
+ *     build/tests/executor_test 'process pool: wait: *'
+ */
+#include "cases.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const struct pool pools[] = {
+    {"thread pool", "thread", thread_pool_executor, thread_pool_executor_with, false},
+    {"process pool", "process", process_pool_executor, process_pool_executor_with, true},
+};
+
+static const struct test_group *const groups[] = {
+    &submit_group, &future_group,   &wait_group,     &as_completed_group,
+    &map_group,    &shutdown_group, &deadlock_group, &initializer_group,
+    &limits_group, &crash_group};
+
+enum {
+    POOL_COUNT = sizeof(pools) / sizeof(pools[0]),
+    GROUP_COUNT = sizeof(groups) / sizeof(groups[0]),
+    MOST = 500,         /* cases on pools */
+    LONGEST_CASE = 120, /* seconds; under Valgrind too */
+};
+
+const struct pool *pool;
+
+/* Pipes that the workers inherit: they are opened before the pool. */
+static int begun[2];
+static int released[2];
+
+/* ---- Tasks ---- */
+
+struct result echo(const char *argument)
+{
+    return result_ok(strdup(argument));
+}
+
+struct result refuse(const char *argument)
+{
+    return result_failed("%s", argument);
+}
+
+void say_begun(void)
+{
+    if (write(begun[1], "b", 1) != 1)
+        abort();
+}
+
+struct result hold(const char *argument)
+{
+    char byte;
+    say_begun();
+    if (read(released[0], &byte, 1) != 1)
+        abort();
+    return result_ok(strdup(argument));
+}
+
+struct result tell(const char *argument)
+{
+    say_begun();
+    return result_ok(strdup(argument));
+}
+
+struct result crash(const char *argument)
+{
+    (void)argument;
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+struct result leave_early(const char *argument)
+{
+    (void)argument;
+    _exit(7);
+}
+
+/* ---- In a case ---- */
+
+void has_begun(size_t count)
+{
+    char byte;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(read(begun[0], &byte, 1), 1);
+}
+
+bool has_any_begun(void)
+{
+    struct pollfd ready = {.fd = begun[0], .events = POLLIN};
+    return poll(&ready, 1, 0) == 1;
+}
+
+void release(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(write(released[1], "r", 1), 1);
+}
+
+struct future *submit(struct executor *executor, task_fn task, const char *argument)
+{
+    struct future *future = executor_submit(executor, task, argument);
+    assert_non_null(future);
+    return future;
+}
+
+void comes_to(struct future *future, enum result_status status, const char *text)
+{
+    const struct result *result = future_result(future);
+    assert_string_equal(result->text, text);
+    assert_int_equal(result->status, status);
+    future_free(future);
+}
+
+/* Reads a state and a parent from a process's or thread's folder in /proc. Returns false
+   if it is gone. */
+static bool read_state(const char *folder, const char *pid, char *state, pid_t *parent)
+{
+    char path[300];
+    char line[512] = {0};
+    snprintf(path, sizeof(path), "%s/%s/stat", folder, pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    size_t length = fread(line, 1, sizeof(line) - 1, file);
+    fclose(file);
+    const char *after_name = length > 0 ? strrchr(line, ')') : NULL;
+    int number = 0;
+    if (after_name == NULL || sscanf(after_name + 1, " %c %d", state, &number) != 2)
+        return false;
+    *parent = number;
+    return true;
+}
+
+/* The state's letter; 0 if it is gone, or a zombie. */
+static char state_of(const char *folder, pid_t pid)
+{
+    char number[20], state;
+    pid_t parent;
+    snprintf(number, sizeof(number), "%d", (int)pid);
+    return read_state(folder, number, &state, &parent) && state != 'Z' ? state : 0;
+}
+
+/* Whether the process is the ancestor's child, or the child of one. A zombie is gone. */
+static bool descends(const char *pid, pid_t ancestor, int generations)
+{
+    char state, number[20];
+    pid_t parent;
+    if (!read_state("/proc", pid, &state, &parent) || state == 'Z')
+        return false;
+    if (generations == 1)
+        return parent == ancestor;
+    snprintf(number, sizeof(number), "%d", (int)parent);
+    return descends(number, ancestor, generations - 1);
+}
+
+static size_t find(pid_t ancestor, int generations, pid_t pids[], size_t most)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+    if (folder == NULL)
+        return 0;
+    while (count < most && (entry = readdir(folder)) != NULL) {
+        if (descends(entry->d_name, ancestor, generations))
+            pids[count++] = (pid_t)atoi(entry->d_name);
+    }
+    closedir(folder);
+    return count;
+}
+
+size_t find_children(pid_t parent, pid_t pids[], size_t most)
+{
+    return find(parent, 1, pids, most);
+}
+
+size_t find_grandchildren(pid_t grandparent, pid_t pids[], size_t most)
+{
+    return find(grandparent, 2, pids, most);
+}
+
+/* There is no event to wait for, of what is not our child. */
+void is_gone(pid_t pid)
+{
+    while (state_of("/proc", pid) != 0)
+        continue;
+}
+
+void is_thread_gone(pid_t thread)
+{
+    while (state_of("/proc/self/task", thread) != 0)
+        continue;
+}
+
+void is_asleep(pid_t thread)
+{
+    while (state_of("/proc/self/task", thread) != 'S')
+        continue;
+}
+
+/* An executor, and the thread that shuts it down. */
+struct shutdown {
+    struct executor *executor;
+    pid_t thread;
+};
+
+static void *shut_down(void *context)
+{
+    struct shutdown *shutdown = context;
+    struct executor *executor = shutdown->executor;
+    shutdown->thread = gettid();
+    say_begun(); /* from then on, the struct is gone */
+    executor_shutdown(executor);
+    return NULL;
+}
+
+pthread_t shut_down_meanwhile(struct executor *executor)
+{
+    struct shutdown shutdown = {.executor = executor};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, shut_down, &shutdown), 0);
+    has_begun(1);
+    is_asleep(shutdown.thread);
+    return thread;
+}
+
+/* ---- Running the cases ---- */
+
+/* A case, on a pool. */
+struct instance {
+    char name[200];
+    const struct pool *pool;
+    const struct test_case *test_case;
+};
+
+static struct instance instances[MOST];
+
+static int set_up(void **state)
+{
+    struct instance *instance = *state;
+    pool = instance->pool;
+    alarm(LONGEST_CASE);
+    return pipe2(begun, O_CLOEXEC) == 0 && pipe2(released, O_CLOEXEC) == 0 ? 0 : -1;
+}
+
+static void run(void **state)
+{
+    struct instance *instance = *state;
+    instance->test_case->run();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    alarm(0);
+    for (size_t i = 0; i < 2; i++) {
+        close(begun[i]);
+        close(released[i]);
+    }
+    return 0;
+}
+
+static size_t list_instances(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < POOL_COUNT * GROUP_COUNT; i++) {
+        const struct test_group *group = groups[i % GROUP_COUNT];
+        for (size_t j = 0; j < group->count && count < MOST; j++) {
+            struct instance *instance = &instances[count];
+            instance->pool = &pools[i / GROUP_COUNT];
+            instance->test_case = &group->cases[j];
+            if (instance->test_case->where ==
+                (instance->pool->has_processes ? THREADS_ONLY : PROCESSES_ONLY))
+                continue;
+            snprintf(instance->name, sizeof(instance->name), "%s: %s: %s",
+                     instance->pool->name, group->name, instance->test_case->name);
+            count++;
+        }
+    }
+    return count;
+}
+
+int main(int argc, char *argv[])
+{
+    static struct CMUnitTest tests[MOST];
+    size_t count = list_instances();
+    for (size_t i = 0; i < count; i++)
+        tests[i] = (struct CMUnitTest){.name = instances[i].name,
+                                       .test_func = run,
+                                       .setup_func = set_up,
+                                       .teardown_func = tear_down,
+                                       .initial_state = &instances[i]};
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return _cmocka_run_group_tests("executor", tests, count, NULL, NULL);
+}
