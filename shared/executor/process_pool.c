@@ -37,6 +37,10 @@ struct delivery {
 
 static const size_t NO_TEXT = SIZE_MAX;
 
+/* How long a worker that could not be started waits before it tries again, in seconds. */
+static const double first_delay = 0.01;
+static const double longest_delay = 1;
+
 /* What the pool has in common. */
 struct pool {
     struct helper *helper;
@@ -283,30 +287,37 @@ static struct result hand_over(struct worker *worker, task_fn task, const char *
     return result;
 }
 
-/* Runs the initializer in a new process. Returns whether the process is fit for tasks;
-   if not, it is buried, and `result` says why. */
+/* Runs the initializer in a new process. Returns false if it fails, or the process does
+   not live through it; then the process is buried, and `result` says why. */
 static bool initialize(struct worker *worker, struct result *result)
 {
     struct proxy *proxy = worker->state;
     const struct executor_options *options = &worker->executor->options;
     bool has_begun;
-    if (options->initializer != NULL) {
-        *result = hand_over(worker, options->initializer, options->initializer_argument,
-                            &has_begun);
-        if (result->status != RESULT_OK) {
-            *result = initializer_failed(worker, *result);
-            if (proxy->process->pid !=
-                0) { /* it lives and said no: so would all others */
-                bury(worker);
-                executor_break(worker->executor, result->text);
-            }
-            return false;
-        }
+    if (options->initializer == NULL)
+        return true;
+    *result = hand_over(worker, options->initializer, options->initializer_argument,
+                        &has_begun);
+    if (result->status == RESULT_OK) {
         result_free(result);
+        return true;
     }
-    proxy->is_fit = true;
-    proxy->pool->fit_count++;
-    return true;
+    *result = initializer_failed(worker, *result);
+    if (proxy->process->pid != 0) {
+        /* It lives, and said no: so would all others. */
+        bury(worker);
+        executor_break(worker->executor, result->text);
+    }
+    return false;
+}
+
+static bool make_fit(struct worker *worker, struct result *result)
+{
+    struct proxy *proxy = worker->state;
+    proxy->is_fit = initialize(worker, result);
+    if (proxy->is_fit)
+        proxy->pool->fit_count++;
+    return proxy->is_fit;
 }
 
 /* Tells the process that there are no more tasks, and waits for it to end. */
@@ -332,7 +343,7 @@ static bool renew(struct worker *worker, struct result *result)
         return false;
     }
     worker->who.pid = proxy->process->pid;
-    return initialize(worker, result);
+    return make_fit(worker, result);
 }
 
 /* A worker that cannot be started takes no task as long as others can: all the tasks
@@ -344,11 +355,12 @@ static bool make_ready(struct worker *worker)
     struct result result;
     if (proxy->process->pid != 0 && most > 0 && proxy->tasks_run == most)
         dismiss(worker);
-    for (double delay = 0.01; proxy->process->pid == 0; delay = fmin(2 * delay, 1)) {
+    for (double delay = first_delay; proxy->process->pid == 0;
+         delay = fmin(2 * delay, longest_delay)) {
         if (renew(worker, &result))
             return true;
         result_free(&result);
-        if (proxy->pool->fit_count == 0)
+        if (proxy->pool->fit_count == 0 || atomic_load(&worker->executor->is_broken))
             return true; /* to say why */
         if (!executor_pause(worker->executor, delay))
             return false;
@@ -423,7 +435,7 @@ static bool start(struct worker *worker)
 static void set_up(struct worker *worker)
 {
     struct result result;
-    if (!initialize(worker, &result))
+    if (!make_fit(worker, &result))
         result_free(&result);
 }
 
