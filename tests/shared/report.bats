@@ -99,6 +99,18 @@ on_terminal() {
     assert_regex "$output" '^Getting title from '
 }
 
+@test "a program that waits for all pages has a bar of those that have begun" {
+    local lesson
+    seq -f "$SITE/page/%.0f?delay=20" 30 >"$BATS_TEST_TMPDIR/urls"
+    for lesson in 05-executor-threads 06-executor-processes; do
+        on_terminal "'$BUILD/$lesson' -w 2 -f '$BATS_TEST_TMPDIR/urls' >/dev/null"
+        assert_status 0
+        refute_regex "$output" Getting
+        assert_regex "$output" $'Waiting for downloads...\r\n\r\\[#*[.]*\\] [0-9]+ of 30 begun'
+        assert_regex "$output" $'Done\r\n.*30 of 30 pages fetched in '
+    done
+}
+
 @test "without a terminal there is no bar" {
     seq -f "$SITE/page/%.0f" 30 >"$BATS_TEST_TMPDIR/urls"
     fetch -f "$BATS_TEST_TMPDIR/urls"
