@@ -184,7 +184,7 @@ static void reap(struct helper *helper)
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         for (size_t i = 0; i < helper->count; i++) {
-            if (helper->children[i].pid == pid)
+            if (helper->children[i].pid == pid && !helper->children[i].is_dead)
                 mark_dead(&helper->children[i], status);
         }
     }
