@@ -20,14 +20,14 @@ SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
 EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test
-SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
+SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] scripts/*.c \
 	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch])
 
 .PHONY: all lessons site unit-tests program executor-test run test lint format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: lessons site
+all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
 site: $(BUILD)/site ## build the local site
@@ -42,6 +42,9 @@ $(BUILD)/libshared.a: $(SHARED)
 	$(AR) rcs $@ $^
 
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/lessons/%/main.o $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) -o $@
+
+$(BUILD)/timeline: $(BUILD)/scripts/timeline.o $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) -o $@
 
 $(BUILD)/site: $(SITE)

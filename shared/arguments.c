@@ -19,8 +19,10 @@ enum {
     MOST_WORKERS = 1000000,
     DEFAULT_TIMEOUT = 30,
     LONGEST_TIMEOUT = 1000000,
-    CERTIFICATES_OPTION = 256, /* it has no short form */
-    NOT_AN_OPTION = 1,         /* what getopt_long(3) makes of a URL if asked by "-" */
+    CERTIFICATES_OPTION = 256, /* these have no short form */
+    TIMELINE_OPTION,
+    TRACE_OPTION,
+    NOT_AN_OPTION = 1, /* what getopt_long(3) makes of a URL if asked by "-" */
 };
 
 static const char short_options[] = "-:f:w:t:qh";
@@ -31,6 +33,8 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, 't'},
     {"quiet", no_argument, NULL, 'q'},
     {"cacert", required_argument, NULL, CERTIFICATES_OPTION},
+    {"timeline", no_argument, NULL, TIMELINE_OPTION},
+    {"trace", required_argument, NULL, TRACE_OPTION},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -58,6 +62,9 @@ _Noreturn static void help(const char *program, enum pool_kind pool)
         "                      fractions allowed)\n"
         "  -q, --quiet         no progress on standard error\n"
         "      --cacert FILE   trust the certificates in FILE\n"
+        "      --timeline      draw who did what when, on standard error, at the end\n"
+        "      --trace FILE    write the same as Chrome trace events "
+        "(ui.perfetto.dev)\n"
         "  -h, --help          print this and exit\n"
         "\n"
         "Exit status: 0 all fetched; 1 some failed; 2 wrong usage; 130 after "
@@ -174,7 +181,8 @@ _Noreturn static void refuse_option(const char *last_argument, const char *progr
 struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
 {
     const char *program = program_name(argv[0]);
-    struct arguments arguments = {.workers = DEFAULT_WORKERS, .timeout = DEFAULT_TIMEOUT};
+    struct arguments arguments = {
+        .workers = DEFAULT_WORKERS, .timeout = DEFAULT_TIMEOUT, .program = program};
     bool is_default = true;
     int option;
     while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
@@ -198,6 +206,12 @@ struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
             break;
         case CERTIFICATES_OPTION:
             arguments.certificates = read_certificates(optarg, program);
+            break;
+        case TIMELINE_OPTION:
+            arguments.timeline = true;
+            break;
+        case TRACE_OPTION:
+            arguments.trace = optarg;
             break;
         case 'h':
             help(program, pool);

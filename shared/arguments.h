@@ -19,6 +19,9 @@ struct arguments {
     double timeout;           /* for one page, in seconds, more than 0 */
     const char *certificates; /* a file's name, in argv; or NULL */
     bool quiet;
+    bool timeline;       /* draw one at the end */
+    const char *trace;   /* the name of the file to write one to, in argv; or NULL */
+    const char *program; /* its own name, in argv */
 };
 
 /*

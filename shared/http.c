@@ -315,7 +315,27 @@ static CURLcode transfer(struct request *request, const char *url)
     return request->has_enough ? CURLE_OK : code;
 }
 
-struct result http_get(const char *url, http_receive *receive, void *context)
+static float seconds_until(CURL *curl, CURLINFO timer)
+{
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(curl, timer, &microseconds);
+    return (float)microseconds / 1e6F;
+}
+
+/* Notes how far the transfer came, and when. What it did not come to is 0. */
+static void note(CURL *curl, float marks[SPAN_MARKS])
+{
+    bool is_ready = seconds_until(curl, CURLINFO_PRETRANSFER_TIME_T) > 0;
+    marks[HTTP_RESOLVED] = seconds_until(curl, CURLINFO_NAMELOOKUP_TIME_T);
+    marks[HTTP_CONNECTED] = seconds_until(curl, CURLINFO_CONNECT_TIME_T);
+    marks[HTTP_SECURED] = seconds_until(curl, CURLINFO_APPCONNECT_TIME_T);
+    marks[HTTP_ANSWERED] = seconds_until(curl, CURLINFO_STARTTRANSFER_TIME_T);
+    if (marks[HTTP_SECURED] == 0 && is_ready)
+        marks[HTTP_SECURED] = marks[HTTP_CONNECTED];
+}
+
+static struct result get(const char *url, http_receive *receive, void *context,
+                         float marks[SPAN_MARKS])
 {
     if (url[0] == '\0')
         return result_failed("empty URL");
@@ -334,9 +354,19 @@ struct result http_get(const char *url, http_receive *receive, void *context)
         .deadline = monotonic_seconds() + time_limit,
     };
     CURLcode code = transfer(&request, url);
+    note(client->curl, marks);
     if (code != CURLE_OK && request.refusal != NULL)
         return result_failed("%s", request.refusal);
     if (code != CURLE_OK)
         return explain(code, client);
     return (struct result){.status = RESULT_OK};
+}
+
+struct result http_get(const char *url, http_receive *receive, void *context)
+{
+    struct span span = span_begin();
+    struct result result = get(url, receive, context, span.marks);
+    span_end(&span);
+    result.span = span;
+    return result;
 }

@@ -25,6 +25,16 @@
 
 enum { HTTP_MOST_REDIRECTS = 10 };
 
+/* The marks in the span of a GET (span.h): when it was so far. With redirects, each is
+   the sum over all the requests, so the time between two of them is what went into that.
+ */
+enum http_mark {
+    HTTP_RESOLVED,  /* the host's address is known */
+    HTTP_CONNECTED, /* there is a connection; at once if one is used again */
+    HTTP_SECURED,   /* and it is encrypted; at once without TLS */
+    HTTP_ANSWERED,  /* the first byte of the answer is here */
+};
+
 /* A piece of a page, valid during the call that hands it over. */
 struct http_piece {
     const char *content_type; /* the header's value; "" if the server sent none */
@@ -51,7 +61,7 @@ void http_open(double timeout, const char *certificates);
 
 /* Fetches a page. A URL without a scheme is taken as http. Returns RESULT_OK without a
    text when receive() has been given all that it wanted, else RESULT_FAILED with the
-   reason. */
+   reason. Either way its span says who did it, and when, with the marks above. */
 struct result http_get(const char *url, http_receive *receive, void *context);
 
 /* Frees all that the calling thread and libcurl hold. The other threads have ended. */

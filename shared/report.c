@@ -2,16 +2,19 @@
 
 #include "monotonic.h"
 #include "text.h"
+#include "trace.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,6 +22,8 @@ enum {
     LINE_BUFFER = 64 * 1024,
     MANY_PAGES = 20, /* from here on, a bar instead of lines */
     BAR_WIDTH = 40,
+    DEFAULT_COLUMNS = 80,
+    MOST_ROWS = 40, /* of a timeline */
     LONGEST_PLACE =
         1000, /* so that a line is shorter than PIPE_BUF, and whole (pipe(7)) */
     STATUS_FAILED = 1,
@@ -35,6 +40,13 @@ static struct {
     bool is_quiet;
     double started;
     struct bar *bar; /* NULL: there is none */
+
+    const char *program;
+    const char *trace_name; /* NULL: no trace */
+    FILE *trace;
+    bool has_timeline;
+    struct visit *visits; /* what both show; NULL: there is neither */
+    size_t visit_count;
 } report;
 
 /* The progress bar. It is in memory that forked workers share, since while we wait for
@@ -83,7 +95,26 @@ static struct bar *new_bar(void)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-void report_open(size_t page_count, bool quiet)
+/* For the timeline, the trace, or both. */
+static void prepare_visits(const struct arguments *arguments)
+{
+    report.program = arguments->program;
+    report.has_timeline = arguments->timeline;
+    report.trace_name = arguments->trace;
+    if (report.trace_name != NULL) {
+        report.trace = fopen(report.trace_name, "we");
+        if (report.trace == NULL)
+            report_wrong_usage(report.program, "cannot write %s: %s", report.trace_name,
+                               strerror(errno));
+    }
+    if (report.has_timeline || report.trace != NULL) {
+        report.visits = calloc(report.page_count + 1, sizeof(*report.visits));
+        if (report.visits == NULL)
+            report_fatal("out of memory for a timeline of %zu pages", report.page_count);
+    }
+}
+
+void report_open(const struct arguments *arguments)
 {
     static char output_buffer[LINE_BUFFER];
     static char error_buffer[LINE_BUFFER];
@@ -92,11 +123,12 @@ void report_open(size_t page_count, bool quiet)
     setvbuf(stderr, error_buffer, _IOLBF, sizeof(error_buffer));
     exit_on_interrupt();
 
-    report.page_count = page_count;
-    report.is_quiet = quiet;
+    report.page_count = arguments->url_count;
+    report.is_quiet = arguments->quiet;
     report.started = monotonic_seconds();
-    if (!quiet && page_count >= MANY_PAGES && isatty(STDERR_FILENO))
+    if (!report.is_quiet && report.page_count >= MANY_PAGES && isatty(STDERR_FILENO))
         report.bar = new_bar();
+    prepare_visits(arguments);
 }
 
 /* The bar stands on the last line, and is drawn over and over. */
@@ -195,9 +227,29 @@ static void print_title(const char *url, const char *title)
     free(tidy_url);
 }
 
+/* Keeps what the timeline and the trace will show of a page. */
+static void keep_visit(const char *url, const struct result *title)
+{
+    if (report.visits == NULL || title->span.pid == 0)
+        return; /* nobody lived to say when it was */
+    const char *place = place_of(url);
+    struct visit *visit = &report.visits[report.visit_count];
+    *visit = (struct visit){
+        .number = report.done,
+        .has_failed = title->status != RESULT_OK,
+        .place = text_tidy(place, strlen(place)),
+        .span = title->span,
+    };
+    if (visit->has_failed && title->text != NULL)
+        visit->error = text_tidy(title->text, strlen(title->text));
+    if (visit->place != NULL)
+        report.visit_count++;
+}
+
 void report_page(const char *url, const struct result *title)
 {
     report.done++;
+    keep_visit(url, title);
     if (title->status != RESULT_OK) {
         report.failed++;
         clear_bar();
@@ -239,14 +291,80 @@ void report_fewer_workers(size_t started, size_t wanted, const char *reason)
             reason);
 }
 
+/* Colours are for terminals, unless they are not wanted: https://no-color.org. */
+static bool has_colour(void)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    return isatty(STDERR_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
+}
+
+static size_t terminal_columns(void)
+{
+    struct winsize size = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return DEFAULT_COLUMNS;
+    return size.ws_col;
+}
+
+static void draw_timeline(void)
+{
+    double end = report.started + 1e-6; /* an axis has a length */
+    for (size_t i = 0; i < report.visit_count; i++)
+        end = fmax(end, report.visits[i].span.end);
+    const struct timeline timeline = {
+        .start = report.started,
+        .seconds = end - report.started,
+        .columns = terminal_columns(),
+        .most_rows = MOST_ROWS,
+        .has_colour = has_colour(),
+    };
+    timeline_draw(stderr, &timeline, report.visits, report.visit_count);
+    if (report.visit_count < report.done)
+        fprintf(stderr, "not drawn: %zu of %zu pages, of which no worker has told when\n",
+                report.done - report.visit_count, report.done);
+}
+
+/* Returns whether it could. */
+static bool write_trace(void)
+{
+    trace_write(report.trace, report.visits, report.visit_count, report.started,
+                report.program);
+    bool is_written = ferror(report.trace) == 0;
+    is_written = fclose(report.trace) == 0 && is_written;
+    if (!is_written)
+        fprintf(stderr, "error: cannot write %s: %s\n", report.trace_name,
+                strerror(errno));
+    return is_written;
+}
+
+/* Returns false if the trace could not be written. */
+static bool show_visits(void)
+{
+    bool is_written = true;
+    timeline_sort(report.visits, report.visit_count);
+    if (report.has_timeline)
+        draw_timeline();
+    if (report.trace != NULL)
+        is_written = write_trace();
+    for (size_t i = 0; i < report.visit_count; i++) {
+        free(report.visits[i].place);
+        free(report.visits[i].error);
+    }
+    free(report.visits);
+    return is_written;
+}
+
 int report_close(void)
 {
+    bool is_written = true;
     clear_bar();
     if (!report.is_quiet)
         fprintf(stderr, "%zu of %zu pages fetched in %.2f s\n",
                 report.done - report.failed, report.page_count,
                 monotonic_seconds() - report.started);
-    return report.failed == 0 ? EXIT_SUCCESS : STATUS_FAILED;
+    if (report.visits != NULL)
+        is_written = show_visits();
+    return report.failed == 0 && is_written ? EXIT_SUCCESS : STATUS_FAILED;
 }
 
 /* Prints PREFIX: MESSAGE SUFFIX as one line. */

@@ -11,27 +11,30 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include "arguments.h"
 #include "result.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * Opens the report on so many pages. When it is not quiet, each page's beginning and
- * the end of the whole are told; on a terminal and with 20 pages or more a progress bar
- * takes the place of the former.
+ * Opens the report on the pages of the command line. When it is not quiet, each page's
+ * beginning and the end of the whole are told; on a terminal and with 20 pages or more a
+ * progress bar takes the place of the former. If the arguments ask for a trace that
+ * cannot be written, the program ends with status 2.
  *
  * From here on Ctrl-C ends the program with exit status 130. Descriptors 0, 1 and 2 are
  * open from here on, so that no socket takes the place of a standard output that was
  * closed. Call it before anything opens a descriptor.
  */
-void report_open(size_t page_count, bool quiet);
+void report_open(const struct arguments *arguments);
 
 /* Tells that the running worker (worker.h) begins with a page. Workers that are processes
    must have been forked after report_open(). */
 void report_begin(const char *url);
 
-/* Tells what came of a page: its title on standard output, or the error. Call it in the
+/* Tells what came of a page: its title on standard output, or the error. Its span is what
+   the timeline draws. Call it in the
    order in which the pages were given. If standard output cannot be written, nothing more
    can be told: the program ends, as by SIGPIPE if nobody reads it any more, else with
    status 1. */
@@ -49,8 +52,9 @@ void report_done(const char *line);
    no way on: the program ends with status 1. */
 void report_fewer_workers(size_t started, size_t wanted, const char *reason);
 
-/* Tells the end. Returns the exit status: 0 if all pages were fetched, 1 if some failed.
- */
+/* Tells the end, draws the timeline and writes the trace if the arguments ask for them.
+   Returns the exit status: 0 if all is well, 1 if a page failed or the trace cannot be
+   written. */
 int report_close(void);
 
 /* Prints the message, made as printf makes it, as the wrong usage of the program of this

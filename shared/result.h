@@ -7,7 +7,7 @@
 #ifndef RESULT_H
 #define RESULT_H
 
-#include <sys/types.h>
+#include "span.h"
 
 enum result_status {
     RESULT_OK,        /* text is what the task made */
@@ -17,18 +17,10 @@ enum result_status {
     RESULT_TIMED_OUT, /* the wait, or the task's own time limit, ran out */
 };
 
-/* Who ran a task, and when. All zero if nobody did. */
-struct span {
-    pid_t pid;       /* the worker's process */
-    char worker[20]; /* its name (worker.h), cut if it is longer */
-    double start;    /* in seconds, on the clock of monotonic.h */
-    double end;
-};
-
 struct result {
     enum result_status status;
     char *text; /* from malloc; NULL if there is nothing to say, or no memory to say it */
-    struct span span; /* filled in by an executor */
+    struct span span; /* filled in by http_get(), and by an executor */
 };
 
 /* RESULT_OK with the text, which the result owns from now on; RESULT_FAILED if it is

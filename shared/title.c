@@ -248,5 +248,6 @@ struct result get_title(const char *url)
     struct page page = {0};
     struct result fetched = http_get(url, receive, &page);
     free(page.bytes);
+    page.result.span = fetched.span;
     return fetched.status == RESULT_OK ? page.result : fetched;
 }

@@ -17,8 +17,9 @@ enum { TITLE_WITHIN = 4 * 1024 * 1024 };
  * (text.h).
  *
  * It stops to read as soon as the title has come. On failure the result is RESULT_FAILED,
- * and its text names the reason in a few words. Either way the caller frees it with
- * result_free(). Any number of threads may call it at once, after http_open().
+ * and its text names the reason in a few words. Either way its span is that of
+ * http_get(), and the caller frees it with result_free(). Any number of threads may call
+ * it at once, after http_open().
  */
 struct result get_title(const char *url);
 

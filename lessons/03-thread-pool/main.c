@@ -190,7 +190,7 @@ static void fetch_all(char *urls[], size_t count, size_t worker_count)
 int main(int argc, char *argv[])
 {
     struct arguments arguments = arguments_read(argc, argv, WITH_POOL);
-    report_open(arguments.url_count, arguments.quiet);
+    report_open(&arguments);
     http_open(arguments.timeout, arguments.certificates);
 
     fetch_all(arguments.urls, arguments.url_count, arguments.workers);

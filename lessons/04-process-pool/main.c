@@ -29,11 +29,12 @@ struct page {
 };
 
 /* What goes through a socket: this, and behind it the bytes of the text. Both ends are
-   the same program, so the struct's own bytes will do; both members are of one type, so
-   that there is no gap between them. */
+   the same program, so the struct's own bytes will do; there is no gap between its
+   members. */
 struct header {
     size_t status; /* an enum result_status */
     size_t length;
+    struct span span; /* who has fetched the page, and when */
 };
 
 struct worker {
@@ -88,9 +89,9 @@ static bool receive_all(int socket, void *bytes, size_t length)
     return true;
 }
 
-static bool send_text(int socket, enum result_status status, const char *text)
+static bool send_text(int socket, struct header header, const char *text)
 {
-    struct header header = {status, text == NULL ? 0 : strlen(text)};
+    header.length = text == NULL ? 0 : strlen(text);
     return send_all(socket, &header, sizeof(header)) &&
            send_all(socket, text, header.length);
 }
@@ -114,7 +115,8 @@ _Noreturn static void work(size_t number, int socket)
             break;
         struct page page = {.url = url};
         fetch(&page);
-        if (!send_text(socket, page.title.status, page.title.text))
+        header = (struct header){.status = page.title.status, .span = page.title.span};
+        if (!send_text(socket, header, page.title.text))
             break;
         result_free(&page.title);
         free(url);
@@ -221,7 +223,11 @@ static bool receive(struct worker *worker)
     if (worker->received == header_size)
         worker->text = new_text(worker->header.length);
     if (worker->text != NULL && worker->received == header_size + worker->header.length) {
-        struct result title = {.status = worker->header.status, .text = worker->text};
+        struct result title = {
+            .status = worker->header.status,
+            .text = worker->text,
+            .span = worker->header.span,
+        };
         finish(worker, title);
         worker->text = NULL;
     }
@@ -303,7 +309,7 @@ static void pool_submit(struct pool *pool, struct page *page)
     }
     worker->page = page;
     worker->received = 0;
-    if (!send_text(worker->socket, RESULT_OK, page->url))
+    if (!send_text(worker->socket, (struct header){0}, page->url))
         bury(worker);
 }
 
@@ -368,7 +374,7 @@ static void fetch_all(char *urls[], size_t count, size_t worker_count)
 int main(int argc, char *argv[])
 {
     struct arguments arguments = arguments_read(argc, argv, WITH_POOL);
-    report_open(arguments.url_count, arguments.quiet);
+    report_open(&arguments);
     http_open(arguments.timeout, arguments.certificates);
 
     fetch_all(arguments.urls, arguments.url_count, arguments.workers);

@@ -150,6 +150,12 @@ bool executor_pause(struct executor *executor, double seconds)
 
 /* ---- The workers ---- */
 
+void name_span(struct span *span, const struct worker *worker)
+{
+    span->pid = worker->who.pid;
+    memcpy(span->worker, worker->who.worker, sizeof(span->worker));
+}
+
 struct result initializer_failed(const struct worker *worker, struct result result)
 {
     struct result broken =

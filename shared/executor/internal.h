@@ -97,6 +97,9 @@ struct executor {
 struct executor *executor_open(const struct executor_kind *kind,
                                const struct executor_options *options);
 
+/* Says in the span that the worker ran it. */
+void name_span(struct span *span, const struct worker *worker);
+
 /* RESULT_BROKEN, because of this result of the worker's initializer. Takes that. */
 struct result initializer_failed(const struct worker *worker, struct result result);
 

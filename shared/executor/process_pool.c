@@ -31,8 +31,7 @@ struct order {
 struct delivery {
     enum result_status status;
     size_t length; /* NO_TEXT: the text is NULL */
-    double start;
-    double end;
+    struct span span;
 };
 
 static const size_t NO_TEXT = SIZE_MAX;
@@ -102,10 +101,11 @@ static bool send_all(int socket, struct iovec pieces[2])
  */
 static bool deliver(int socket, task_fn task, const char *argument)
 {
-    struct delivery delivery = {.start = monotonic_seconds()};
+    double start = monotonic_seconds();
     struct result result = task(argument);
-    delivery.end = monotonic_seconds();
-    delivery.status = result.status;
+    struct delivery delivery = {.status = result.status, .span = result.span};
+    delivery.span.start = start;
+    delivery.span.end = monotonic_seconds();
     delivery.length = result.text == NULL ? NO_TEXT : strlen(result.text);
     struct iovec pieces[] = {
         {.iov_base = &delivery, .iov_len = sizeof(delivery)},
@@ -200,16 +200,17 @@ static enum talk send_order(const struct proxy *proxy, task_fn task, const char 
     return send_until(proxy, pieces, deadline);
 }
 
-static enum talk receive_result(const struct proxy *proxy, struct result *result,
+static enum talk receive_result(const struct worker *worker, struct result *result,
                                 double deadline)
 {
+    const struct proxy *proxy = worker->state;
     struct delivery delivery;
     enum talk talk = receive_until(proxy, &delivery, sizeof(delivery), deadline);
     if (talk != DONE_TALKING)
         return talk;
     result->status = delivery.status;
-    result->span.start = delivery.start;
-    result->span.end = delivery.end;
+    result->span = delivery.span;
+    name_span(&result->span, worker);
     if (delivery.length == NO_TEXT)
         return DONE_TALKING;
     result->text = malloc(delivery.length + 1);
@@ -275,7 +276,7 @@ static struct result hand_over(struct worker *worker, task_fn task, const char *
     enum talk talk = send_order(proxy, task, argument, deadline);
     *has_begun = talk != IS_DEAD;
     if (talk == DONE_TALKING)
-        talk = receive_result(proxy, &result, deadline);
+        talk = receive_result(worker, &result, deadline);
     if (talk == DONE_TALKING)
         return result;
 

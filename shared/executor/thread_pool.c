@@ -13,11 +13,11 @@ static size_t default_workers(void)
 
 static struct result run(struct worker *worker, task_fn task, const char *argument)
 {
-    struct span span = worker->who;
-    span.start = monotonic_seconds();
+    double start = monotonic_seconds();
     struct result result = task(argument);
-    span.end = monotonic_seconds();
-    result.span = span;
+    result.span.end = monotonic_seconds();
+    result.span.start = start;
+    name_span(&result.span, worker);
     return result;
 }
 

@@ -30,7 +30,7 @@ refuses() {
     assert_status 0
     assert_equal "$stderr" ''
     local option
-    for option in --file --workers --timeout --quiet --cacert --help; do
+    for option in --file --workers --timeout --quiet --cacert --timeline --trace --help; do
         assert_regex "$output" "  +(-[a-z],)? +$option "
     done
     fetch -h "$SITE/page/1"
@@ -57,6 +57,8 @@ refuses() {
     refuses --quiet=yes -- "there is no option '--quiet=yes'"
     refuses "$SITE/page/1" -t -- '-t needs a value'
     refuses --file -- '--file needs a value'
+    refuses --trace -- '--trace needs a value'
+    refuses --trace nowhere/x -- 'cannot write nowhere/x: No such file or directory'
     refuses --cacert nowhere.pem -- 'cannot open nowhere.pem: No such file or directory'
 }
 

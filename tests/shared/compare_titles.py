@@ -69,7 +69,7 @@ def expected_title(page):
         charset = "utf-8"
     except UnicodeDecodeError:
         charset = "windows-1252"
-    document = html5lib.parse(page, default_encoding=charset)
+    document = html5lib.parse(page, default_encoding=charset, useChardet=False)
     for name in ("title", "h1"):
         element = next(document.iter(HTML + name), None)
         if element is not None and tidy(text_content(element)):
