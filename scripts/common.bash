@@ -3,9 +3,24 @@
 
 repository=${BASH_SOURCE[0]%/scripts/*}
 
+# The Makefile knows BUILD too.
+build_folder=${BUILD:-build}
+if [[ $build_folder != /* ]]; then
+    build_folder=$repository/$build_folder
+fi
+
+# The course's pages on the local site.
+# shellcheck disable=SC2034 # for who sources this
+course_pages=(talkpython pythonbytes google realpython training)
+
 # say WORD...: a line for the person, on standard error.
 say() {
     printf 'scripts/%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+fail() {
+    say "$@"
+    exit 1
 }
 
 wrong_usage() {
@@ -27,4 +42,43 @@ find_lesson() {
         fi
     done
     wrong_usage "there is no lesson $number"
+}
+
+# ---- What is running -------------------------------------------------------------------
+
+# stop SIGNAL PROCESS: sends the signal, waits for 5 seconds at most, then uses force. A
+# process number with a minus sign before it means all of that group.
+stop() {
+    local tenths
+    kill -s "$1" -- "$2" 2>/dev/null || return 0
+    for ((tenths = 0; tenths < 50; tenths++)); do
+        kill -s 0 -- "$2" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -s KILL -- "$2" 2>/dev/null || true
+}
+
+site='' # the process of the local site
+
+# start_site FOLDER: starts the site on a free port, with what it has to say in files in the
+# folder, and sets `site_address`.
+start_site() {
+    # A proxy cannot reach this machine's own 127.0.0.1.
+    unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+    export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
+    mkfifo -- "$1/address"
+    "$build_folder/site" --port 0 >"$1/address" 2>"$1/site.log" </dev/null &
+    site=$!
+    # shellcheck disable=SC2034 # for who sources this
+    if ! read -r -t 20 site_address <"$1/address"; then
+        cat -- "$1/site.log" >&2
+        fail "the local site $build_folder/site did not start, so nothing was run"
+    fi
+}
+
+# Ends it, if it was started.
+stop_site() {
+    if [[ -n $site ]]; then
+        stop TERM "$site"
+    fi
 }

@@ -135,7 +135,7 @@ lessons() {
 }
 
 @test "a page whose worker died is in the trace of the executor, with its error" {
-    export PROGRAM=$BUILD/06-executor-processes
+    use_program 06-executor-processes
     begin --timeline --trace trace --workers 1 "$SITE/hold" "$SITE/page/1"
     wait_for in_flight=1
     kill -s KILL "$(sed -n 's/^Getting.*PID: \([0-9]*\),.*/\1/p' "$err" | head -n 1)"
@@ -147,7 +147,7 @@ lessons() {
 }
 
 @test "in lesson 4 nobody can tell when a page was fetched whose worker died" {
-    export PROGRAM=$BUILD/04-process-pool
+    use_program 04-process-pool
     begin --quiet --timeline --trace trace --workers 1 "$SITE/hold" "$SITE/page/1"
     wait_for in_flight=1
     kill -s KILL "$(pgrep --parent "$pid")"
@@ -164,7 +164,7 @@ lessons() {
 }
 
 @test "a trace that cannot be written is an error at the end" {
-    export PROGRAM=$BUILD/01-sequential
+    use_program 01-sequential
     fetch --quiet --trace /dev/full "$SITE/page/1"
     assert_equal "$output" "$SITE/page/1	Page 1"
     assert_equal "$stderr" 'error: cannot write /dev/full: No space left on device'
@@ -172,7 +172,7 @@ lessons() {
 }
 
 @test "--timeline draws a row for each worker and a bar for each page, and titles stay alone" {
-    export PROGRAM=$BUILD/03-thread-pool
+    use_program 03-thread-pool
     fetch --quiet --timeline --workers 2 "$SITE"/gather/2?{1..4}
     assert_status 0
     assert_equal "$(wc -l <<<"$output")" 4
@@ -232,7 +232,7 @@ b 2 0 0.5 1 x'
 }
 
 @test "more than 40 workers are not drawn, but counted" {
-    export PROGRAM=$BUILD/02-threads
+    use_program 02-threads
     fetch --quiet --timeline "$SITE"/gather/50?{1..50}
     assert_equal "$(grep -c '^thread-' <<<"$stderr")" 40
     assert_regex "$stderr" $'\n... and 10 more workers\n'
