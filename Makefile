@@ -23,7 +23,7 @@ UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/share
 SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] scripts/*.c \
 	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch])
 
-.PHONY: all lessons site unit-tests program executor-test run test lint format clean help
+.PHONY: all lessons site unit-tests program executor-test run test figures lint format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -74,6 +74,8 @@ test: ## run all the checks
 	scripts/test
 check-%: ## check one lesson: make check-02
 	scripts/check $*
+figures: ## draw the timelines in the READMEs anew
+	scripts/figures
 lint: ## look for what the compilers do not mind
 	scripts/lint
 format: ## format the C sources
