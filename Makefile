@@ -76,6 +76,8 @@ check-%: ## check one lesson: make check-02
 	scripts/check $*
 figures: ## draw the timelines in the READMEs anew
 	scripts/figures
+diff-%: ## show what a lesson changes: make diff-03
+	@scripts/diff $*
 lint: ## look for what the compilers do not mind
 	scripts/lint
 format: ## format the C sources
