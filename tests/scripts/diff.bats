@@ -98,10 +98,14 @@ assert_wrong_usage() {
     git config --file config diff.noprefix true
     git config --file config diff.external false
     git config --file config diff.context 0
+    git config --file config diff.interHunkContext 100
+    git config --file config diff.suppressBlankEmpty true
+    git config --file config diff.indentHeuristic false
     git config --file config color.ui always
-    diff_lessons 03
+    diff_lessons --all
     local expected=$output
-    GIT_CONFIG_GLOBAL=config diff_lessons 03
+    GIT_CONFIG_GLOBAL=$PWD/config diff_lessons --all
+    assert_status 0
     assert_equal "$output" "$expected"
 }
 
