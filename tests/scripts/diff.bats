@@ -189,15 +189,17 @@ lessons/01-a/old.h +0 -1'
     diff shown changes
 }
 
-@test "words are marked in lines that are alike, wherever they stand, and in no others" {
+@test "whole words are marked, in lines that are alike and in the same order" {
     other_course {01-a,02-b}/main.c
-    printf '%s\n' 'first = take(1);' 'quite another line' >"another course/lessons/01-a/main.c"
-    printf '%s\n' 'int second;' 'first = take(one, 2);' >"another course/lessons/02-b/main.c"
+    printf '%s\n' 'first = take(10);' 'second = take(20);' 'quite another line' \
+        >"another course/lessons/01-a/main.c"
+    printf '%s\n' 'second = take(22);' 'first = take(12);' >"another course/lessons/02-b/main.c"
     on_terminal 100 02
-    assert_equal "$(tail -n 4 <<<"$output")" $'\e[31m-first = take(\e[7m1\e[27m);\e[m
+    assert_equal "$(tail -n 5 <<<"$output")" $'\e[31m-first = take(\e[7m10\e[27m);\e[m
+\e[31m-second = take(20);\e[m
 \e[31m-quite another line\e[m
-\e[32m+int second;\e[m
-\e[32m+first = take(\e[7mone, 2\e[27m);\e[m'
+\e[32m+second = take(22);\e[m
+\e[32m+first = take(\e[7m12\e[27m);\e[m'
 }
 
 @test "NO_COLOR and a terminal that knows no colours have none" {
