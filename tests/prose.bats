@@ -3,6 +3,13 @@
 
 load helper
 
+# is_true LESSON: its README is.
+is_true() {
+    run /usr/bin/python3 "$ROOT/tests/prose/check_readme.py" "$ROOT/lessons/$1/README.md"
+    assert_output ''
+    assert_success
+}
+
 # check: standard input is a README; checks it.
 check() {
     cat >"$BATS_TEST_TMPDIR/README.md"
@@ -19,6 +26,46 @@ is_wrong() {
 # and waits for init.)
 assert_ended() {
     refute_regex "$(ps --no-headers --format stat --pid "$(<"$1")")" '^[^Z]'
+}
+
+@test "lesson 1's README is true" {
+    is_true 01-sequential
+}
+
+@test "lesson 2's README is true" {
+    is_true 02-threads
+}
+
+@test "lesson 3's README is true" {
+    is_true 03-thread-pool
+}
+
+@test "lesson 4's README is true" {
+    is_true 04-process-pool
+}
+
+@test "lesson 5's README is true" {
+    is_true 05-executor-threads
+}
+
+@test "lesson 6's README is true" {
+    is_true 06-executor-processes
+}
+
+@test "each lesson's README has the same headings, in the same order" {
+    local readme
+    for readme in "$ROOT"/lessons/*/README.md; do
+        assert_equal "$(grep '^##* ' "$readme" | sed 's/^# Lesson [0-9]*: .*/# Lesson N: name/')" \
+            '# Lesson N: name
+## What is new
+## The difference in numbers
+## A walk through the code
+## Run it
+## Break it
+## Exercises
+## Check yourself
+## Further reading'
+    done
 }
 
 @test "code that stands in the source is right, wherever it is indented, with ... between" {
