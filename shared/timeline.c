@@ -10,6 +10,7 @@ enum {
     FEWEST_CELLS = 10,
     LONGEST_LABEL = 24,
     CELLS_PER_TICK = 10,
+    MOST_STEPS = 10, /* of a staircase */
 };
 
 /* How a cell is shown on a terminal with colours (console_codes(4)). */
@@ -37,9 +38,20 @@ void timeline_sort(struct visit visits[], size_t count)
     qsort(visits, count, sizeof(visits[0]), compare);
 }
 
-static bool is_same_worker(const struct visit *a, const struct visit *b)
+static bool is_alone(const char *worker)
 {
-    return strcmp(a->span.worker, b->span.worker) == 0;
+    const char *space = strrchr(worker, ' '); /* "01 main", from scripts/run */
+    return strcmp(space == NULL ? worker : space + 1, "main") == 0;
+}
+
+/* How many visits, from the first one on, are drawn in one row. */
+static size_t row_length(const struct visit visits[], size_t count)
+{
+    size_t length = 1;
+    while (length < count &&
+           strcmp(visits[length].span.worker, visits[0].span.worker) == 0)
+        length++;
+    return length <= MOST_STEPS && is_alone(visits[0].span.worker) ? 1 : length;
 }
 
 /* ---- The picture ---- */
@@ -169,9 +181,8 @@ static size_t measure(const struct visit visits[], size_t count, int *label_widt
 {
     size_t rows = 0;
     *label_width = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || !is_same_worker(&visits[i], &visits[i - 1]))
-            rows++;
+    for (size_t i = 0; i < count; i += row_length(&visits[i], count - i)) {
+        rows++;
         *label_width = (int)fmax(*label_width, (double)strlen(visits[i].span.worker));
     }
     return rows;
@@ -189,11 +200,12 @@ void timeline_draw(FILE *file, const struct timeline *timeline,
     size_t next = 0;
     for (size_t drawn = 0; is_open && next < count && drawn < timeline->most_rows;
          drawn++) {
-        const struct visit *first = &visits[next];
+        const char *worker = visits[next].span.worker;
+        size_t end = next + row_length(&visits[next], count - next);
         row_clear(&row);
-        for (; next < count && is_same_worker(&visits[next], first); next++)
+        for (; next < end; next++)
             draw_bar(&row, &visits[next], timeline);
-        print_row(file, &row, label_width, first->span.worker, timeline->has_colour);
+        print_row(file, &row, label_width, worker, timeline->has_colour);
     }
     if (is_open && next < count)
         fprintf(file, "... and %zu more workers\n", rows - timeline->most_rows);

@@ -1,6 +1,7 @@
 /*
  * A picture of who did what when: a row for each worker, a bar for each page, all on one
- * axis of time.
+ * axis of time. But "main", which is alone, has a row for each page, as long as they are
+ * few: a staircase.
  *
  *     thread-1  [1........=][4..................]
  *     thread-2  [2......][3.....x[5.............=]

@@ -51,7 +51,7 @@ rules='
             else . end)] | all(.good != false))'
 
 lessons() {
-    find "$ROOT/lessons" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort
+    find "$ROOT/lessons" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort
 }
 
 @test "every lesson writes a trace by the format's rules, with a bar for each page" {
@@ -200,6 +200,21 @@ thread-10 14 0.61 0.61 0.612'
 thread-2   [2......................x[3.....]
 thread-10                   |  #
            |0 s             |0.5'
+}
+
+@test "main, which is alone, draws a staircase of ten pages, and one row of more" {
+    run draw 27 < <(for i in {1..4}; do echo "01_main $i $((i - 1)) $i $i"; done
+        echo '02_thread-1 1 0 4 4')
+    assert_output '01 main      [1.]
+01 main          [2]
+01 main             [3.]
+01 main                 [4]
+02 thread-1  [1...........]
+             |0 s'
+    run draw 30 < <(for i in {1..10}; do echo "main $i $((i - 1)) $i $i"; done)
+    assert_equal "$(grep -c '^main' <<<"$output")" 10
+    run draw 30 < <(for i in {1..11}; do echo "main $i $((i - 1)) $i $i"; done)
+    assert_equal "$(grep -c '^main' <<<"$output")" 1
 }
 
 @test "with colours the picture is the same, but for the colours" {
