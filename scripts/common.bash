@@ -46,6 +46,23 @@ find_lesson() {
 
 # ---- What is running -------------------------------------------------------------------
 
+child='' # the process group that run_and_wait waits for
+
+# run_and_wait COMMAND...: runs it and waits for it, with a process group of its own, for
+# two reasons: bash lets what runs in the background of a script ignore SIGINT, but not
+# what has its own group; and while bash waits for it, a signal to this script is dealt
+# with at once, not at the end.
+run_and_wait() {
+    local status=0
+    set -m
+    "$@" </dev/null &
+    child=$!
+    set +m
+    { wait "$child" || status=$?; } 2>/dev/null # bash's own words about a crash
+    child=''
+    return "$status"
+}
+
 # stop SIGNAL PROCESS: sends the signal, waits for 5 seconds at most, then uses force. A
 # process number with a minus sign before it means all of that group.
 stop() {
@@ -56,6 +73,13 @@ stop() {
         sleep 0.1
     done
     kill -s KILL -- "$2" 2>/dev/null || true
+}
+
+# Ends what run_and_wait waits for, if that was interrupted.
+stop_child() {
+    if [[ -n $child ]]; then
+        stop INT "-$child"
+    fi
 }
 
 site='' # the process of the local site
