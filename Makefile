@@ -21,9 +21,17 @@ EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test
 SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] scripts/*.c \
-	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch])
+	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
-.PHONY: all lessons site unit-tests program executor-test run test figures lint format clean help
+# What scripts/bench runs: our side, and each peer whose library or compiler is here.
+BENCH = executor floor measure pages/bare \
+	$(if $(shell pkg-config --modversion glib-2.0 2>/dev/null),tasks/glib) \
+	$(if $(shell pkg-config --modversion libuv 2>/dev/null),tasks/libuv)
+BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
+BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
+
+.PHONY: all lessons site unit-tests bench program executor-test run test figures lint format \
+	clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -55,6 +63,21 @@ $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 
 $(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
+
+bench: $(BENCH_PROGRAMS) $(BENCH_GO) ## build what scripts/bench measures
+
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/common.o \
+		$(BUILD)/libshared.a
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(BENCH_LIBRARIES) -lm -o $@
+
+$(BUILD)/bench/tasks/glib.o: override CFLAGS += $(shell pkg-config --cflags glib-2.0)
+$(BUILD)/bench/tasks/glib: BENCH_LIBRARIES = $(shell pkg-config --libs glib-2.0)
+$(BUILD)/bench/tasks/libuv: BENCH_LIBRARIES = $(shell pkg-config --libs libuv)
+
+# What Go keeps of what it has compiled stays in here too, and is not the user's.
+$(BUILD)/bench/tasks/go: bench/tasks/go/main.go
+	@mkdir -p $(@D)
+	GOCACHE=$(abspath $(BUILD)/bench/go-cache) GO111MODULE=off go build -o $@ $<
 
 # Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO, and what
 # it has of its own as $TO.o. The paths come through the environment, where they may hold
