@@ -1,0 +1,203 @@
+# What scripts/bench makes of its figures; it sources this and has set the variables.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+# ---- The table -------------------------------------------------------------------------
+
+# What a table says of each benchmark.
+set_heading() {
+    case $bench in
+        tasks) heading="$task_count empty tasks, 2 workers" ;;
+        processes) heading="$process_task_count tasks, 2 processes" ;;
+        fetch)
+            heading="seconds for $page_count pages of $page_size bytes"
+            heading+=" at $page_delay ms, $fetch_workers workers"
+            ;;
+        cpu)
+            heading="CPU milliseconds a title, $cpu_page_count pages of $page_size bytes,"
+            heading+=" $cpu_workers workers"
+            ;;
+        scale) heading="us a task, with many tasks and with few" ;;
+    esac
+}
+
+# What has to be known to read its table right.
+print_notes() {
+    case $bench in
+        tasks) printf '  Python had %d tasks.\n' $((task_count / share)) ;;
+        processes) printf '  Python had %d tasks.\n' $((process_task_count / share)) ;;
+        fetch)
+            printf '  %s had %d pages, once; its time is reckoned from that.\n' \
+                "${lessons[0]}" $((page_count / share))
+            ;;&
+        fetch | cpu)
+            echo '  The lessons and bare sockets stop reading at the title; curl and requests do not.'
+            ;;
+        scale)
+            echo "  Times and memory, with few and many pages and workers: $output/scale*"
+            ;;
+    esac
+    echo
+}
+
+# row LABEL FIGURE OURS PEER LIMIT: a line of the table. OURS and PEER are programs; @ and
+# a size may follow. LIMIT is "ratio 0.6" (of ours to the peer's), "value 2.5" (of ours), or
+# "-".
+row() {
+    printf '%s|%s|%s|%s|%s|%s\n' "$bench" "$@"
+}
+
+# rows LABEL FIGURE OURS PEER...: such lines, with nothing to reach.
+rows() {
+    local peer
+    for peer in "${@:4}"; do
+        row "$1" "$2" "$3" "$peer" -
+    done
+}
+
+# The lines of the benchmark $bench. The limits are what the course has set out to reach.
+list_rows() {
+    local lesson kind
+    local executor=05-executor-threads
+    local -a pages=(xargs 'requests threads' 'requests processes')
+    case $bench in
+        tasks)
+            row 'us a task' us_a_task executor GLib 'ratio 0.6'
+            rows 'us a task' us_a_task executor libuv 'Go futures' Go Python
+            rows 'us a task; floors' us_a_task executor 'futex wake' \
+                'futex wake of a thread'
+            row 'bytes a pending task' bytes_a_pending_task executor - 'value 161'
+            rows 'bytes a pending task' bytes_a_pending_task executor GLib libuv \
+                'Go futures' Go Python
+            ;;
+        processes)
+            row 'us a task' us_a_task executor - 'value 2.5'
+            row 'us a task' us_a_task executor 'Python submit' 'ratio 0.02'
+            rows 'us a task' us_a_task executor 'Python map' 'Python Pool'
+            rows 'us a task; floors' us_a_task executor 'write + read' \
+                'write + read in a process'
+            ;;
+        fetch)
+            for lesson in "${lessons[@]}"; do
+                row "$lesson" seconds "$lesson" ideal "$(limit_of "$lesson" 1.03)"
+            done
+            row 'bare sockets; a floor' seconds 'bare sockets' ideal -
+            rows "$executor" seconds "$executor" 'bare sockets' curl "${pages[@]}"
+            rows "the site's CPU" site_cpu_seconds "$executor" curl
+            ;;
+        cpu)
+            for lesson in "${lessons[@]}"; do
+                row "$lesson" cpu_ms_a_title "$lesson" curl "$(limit_of "$lesson" 1)"
+            done
+            row 'bare sockets; a floor' cpu_ms_a_title 'bare sockets' curl -
+            rows "$executor" cpu_ms_a_title "$executor" 'bare sockets' "${pages[@]}"
+            ;;
+        scale)
+            for kind in threads processes; do
+                row "$kind" us_a_task "$kind@${scale_task_counts[-1]}" \
+                    "$kind@${scale_task_counts[1]}" 'ratio 1.15'
+            done
+            ;;
+    esac
+}
+
+# limit_of LESSON RATIO: lessons 3 to 6 have something to reach.
+limit_of() {
+    if [[ $1 == 0[3-6]-* ]]; then
+        echo "ratio $2"
+    else
+        echo -
+    fi
+}
+
+# statistics NAME ARGUMENT...: runs awk on bench/NAME.awk.
+statistics() {
+    LC_ALL=C awk -f "$sources/median.awk" -f "$sources/$1.awk" "${@:2}"
+}
+
+# print_table FORMAT: of all that was measured in this session, as text or as CSV.
+print_table() {
+    local bench heading
+    if [[ $1 == csv ]]; then
+        printf '%s,' bench label figure ours 'our value' peer "peer's value" ratio lowest \
+            highest 'to reach'
+        echo reached
+    fi
+    for bench in "${benches[@]}"; do
+        set_heading
+        list_rows >"$temporary/rows"
+        statistics table -v format="$1" -v heading="$bench: $heading" \
+            "$output/$bench.csv" "$temporary/rows"
+        if [[ $1 == text ]]; then
+            print_notes
+        fi
+    done
+}
+
+# Median and spread of each figure: build/bench/NAME-summary.csv.
+summarize() {
+    local bench
+    for bench in "${benches[@]}"; do
+        statistics summary "$output/$bench.csv" >"$output/$bench-summary.csv"
+    done
+}
+
+# ---- The plots -------------------------------------------------------------------------
+
+# series FIGURE COLUMN: of the benchmark's summary, what gnuplot draws: a line for each
+# program, with the size or the number of workers and the median.
+series() {
+    LC_ALL=C awk -F , -v figure="$1" -v column="$2" '
+        $2 == figure && !seen[$3]++ { names[++count] = $3 }
+        $2 == figure { lines[$3] = lines[$3] $column "\t" $7 "\n" }
+        END {
+            for (i = 1; i <= count; i++)
+                printf "\"%s\"\n%s\n\n", names[i], lines[names[i]]
+        }' "$output/$bench-summary.csv"
+}
+
+# plot_bars FIGURE TITLE
+plot_bars() {
+    LC_ALL=C awk -F , -v OFS='\t' -v figure="$1" '
+        $2 == figure { print $3, $7, $8, $9 }' "$output/$bench-summary.csv" \
+        >"$temporary/plot"
+    [[ -s $temporary/plot ]] || return 0
+    plot bars.gnuplot "$output/$bench.svg" "$2" "$temporary/plot"
+}
+
+# plot_lines NAME COLUMN XLABEL FIGURE TITLE FIGURE TITLE: two plots side by side.
+plot_lines() {
+    series "$4" "$2" >"$temporary/left"
+    series "$6" "$2" >"$temporary/right"
+    [[ -s $temporary/left && -s $temporary/right ]] || return 0
+    plot lines.gnuplot "$output/$1.svg" "$3" "$temporary/left" "$5" "$temporary/right" "$7"
+}
+
+# plot SCRIPT OUTPUT ARGUMENT...
+plot() {
+    if ! run_and_wait gnuplot -c "$sources/$1" "${@:2}" 2>"$temporary/errors"; then
+        say "$bench: no plot: gnuplot says: $(grep . "$temporary/errors" | tail -n 1)"
+        worst=1
+    fi
+}
+
+draw_plots() {
+    local bench=plots
+    find_peers gnuplot
+    ((${#peers[@]} > 0)) || return 0
+    for bench in "${benches[@]}"; do
+        set_heading
+        case $bench in
+            tasks | processes) plot_bars us_a_task "microseconds a task: $heading" ;;
+            fetch) plot_bars seconds "$heading" ;;
+            cpu) plot_bars cpu_ms_a_title "$heading" ;;
+            scale)
+                plot_lines scale-tasks 4 tasks seconds seconds peak_mib 'peak MiB'
+                plot_lines scale-pages 4 pages seconds_of_pages seconds \
+                    peak_mib_of_pages 'peak MiB'
+                plot_lines scale-workers 5 workers \
+                    seconds_by_workers "seconds for $worker_task_count tasks" \
+                    seconds_of_pages_by_workers "seconds for $worker_page_count pages"
+                ;;
+        esac
+    done
+}
