@@ -221,13 +221,16 @@ static int watch(struct MHD_Daemon *daemon, int *signals)
 }
 
 /*
- * How long the loop may sleep, in milliseconds. MHD has no deadlines of its own here: if
- * it names a time, it has something left to do.
+ * How long the loop may sleep; NULL: until there is an event. MHD has no deadlines of its
+ * own here: if it names a time, it has something left to do.
  */
-static int sleep_time(struct MHD_Daemon *daemon)
+static const struct timespec *sleep_time(struct MHD_Daemon *daemon, struct timespec *time)
 {
     MHD_UNSIGNED_LONG_LONG milliseconds;
-    return MHD_get_timeout(daemon, &milliseconds) == MHD_YES ? 0 : wait_timeout();
+    *time = (struct timespec){0};
+    if (MHD_get_timeout(daemon, &milliseconds) == MHD_YES || wait_timeout(time))
+        return time;
+    return NULL;
 }
 
 /* Serves until a signal comes. */
@@ -235,7 +238,9 @@ static void serve(struct MHD_Daemon *daemon, int epoll, const int *signals)
 {
     for (;;) {
         struct epoll_event events[256];
-        int count = epoll_wait(epoll, events, 256, sleep_time(daemon));
+        struct timespec time;
+        /* Not epoll_wait(), which counts in milliseconds: each page would be late. */
+        int count = epoll_pwait2(epoll, events, 256, sleep_time(daemon, &time), NULL);
         if (count < 0 && errno != EINTR)
             err(FAILED, "cannot wait for events");
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <time.h>
 
 /* How a request's wait stands. */
 enum outcome {
@@ -165,8 +166,8 @@ enum MHD_Result wait_begin(struct request *request, struct wait_queue *queue,
                            uintmax_t milliseconds);
 void wait_end(struct request *request, enum outcome outcome);
 
-/* How long the loop may sleep, in milliseconds; -1: until an event. */
-int wait_timeout(void);
+/* Says how long the loop may sleep. Returns false if it may until there is an event. */
+bool wait_timeout(struct timespec *time);
 
 /* Ends the waits whose time is over. */
 void wait_expire(void);

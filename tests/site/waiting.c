@@ -8,7 +8,6 @@
  */
 #include "site.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -125,19 +124,19 @@ void wait_end(struct request *request, enum outcome outcome)
     resumed = true;
 }
 
-int wait_timeout(void)
+bool wait_timeout(struct timespec *time)
 {
+    *time = (struct timespec){0};
     if (resumed) {
         resumed = false;
-        return 0;
+        return true;
     }
     if (heap_count == 0 || heap[0]->deadline == NEVER)
-        return -1;
+        return false;
     int64_t left = heap[0]->deadline - nanoseconds();
-    if (left <= 0)
-        return 0;
-    int64_t milliseconds = left / 1000000 + 1; /* rather late than early */
-    return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+    if (left > 0)
+        *time = (struct timespec){left / 1000000000, left % 1000000000};
+    return true;
 }
 
 void wait_expire(void)
