@@ -6,7 +6,7 @@ load contract
 @test "it prints a line for each page, URL, tab and title, in the order given" {
     fetch "$SITE/page/3" "$SITE/page/1" "$SITE/page/2"
     assert_status 0
-    assert_equal "$output" "$SITE/page/3	Page 3
+    assert_prints "$SITE/page/3	Page 3
 $SITE/page/1	Page 1
 $SITE/page/2	Page 2"
 }
@@ -15,12 +15,13 @@ $SITE/page/2	Page 2"
     fetch "$SITE/page/1?delay=50" "$SITE/page/2?delay=50" "$SITE/page/3?delay=50"
     assert_status 0
     assert_stat requests 3 'requests'
-    assert_stat most_in_flight 1 'most requests at once'
+    assert_most_in_flight 1 'with three pages to fetch'
 }
 
 @test "it fetches the pages in the order given" {
     fetch "$SITE/page/2" "$SITE/page/3" "$SITE/page/1"
-    assert_equal "$(ask /stats/paths)" '/page/2
+    assert_is 'the list of requests, in the order in which the site saw them,' \
+        "$(ask /stats/paths)" '/page/2
 /page/3
 /page/1'
 }
@@ -28,8 +29,9 @@ $SITE/page/2	Page 2"
 @test "it prints a title before it begins with the next page" {
     begin "$SITE/page/1" "$SITE/hold" "$SITE/page/2"
     wait_for requests=2
-    assert_equal "$(<"$out")" "$SITE/page/1	Page 1"
-    ask /release
+    assert_is 'its standard output, before the second page has come,' \
+        "$(<"$out")" "$SITE/page/1	Page 1"
+    release
     end
     assert_status 0
 }
@@ -37,7 +39,7 @@ $SITE/page/2	Page 2"
 @test "it tells when it begins with a page, and that its only worker is main" {
     begin "$SITE/page/1" "$SITE/page/2"
     end
-    assert_equal "$(grep '^Getting' "$err")" \
+    assert_is 'what it tells of pages that begin' "$(grep '^Getting' "$err")" \
         "Getting title from ${SITE#http://}/page/1, PID: $pid, worker: main
 Getting title from ${SITE#http://}/page/2, PID: $pid, worker: main"
 }
@@ -67,14 +69,14 @@ Getting title from ${SITE#http://}/page/2, PID: $pid, worker: main"
     wait_for requests=2
     end INT
     assert_status 130
-    assert_equal "$output" "$SITE/page/1	Page 1"
+    assert_prints "$SITE/page/1	Page 1"
 }
 
 @test "its help says that --workers does nothing here, and any number will do" {
     fetch --help
     assert_status 0
-    assert_regex "$output" '--workers N +no effect here: this lesson has no pool'
+    assert_says_that_it_has_no_pool
     fetch --workers 3 "$SITE/page/1" "$SITE/page/2"
     assert_status 0
-    assert_stat most_in_flight 1 'most requests at once'
+    assert_most_in_flight 1 'with --workers 3'
 }

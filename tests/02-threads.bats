@@ -10,8 +10,9 @@ load contract
 @test "20 pages that answer only if all are asked for at once all answer" {
     pages 20 /gather/20
     fetch "${urls[@]}"
-    assert_stat most_in_flight 20 'most requests at once, with 20 pages'
-    assert_equal "$(grep -c 'Gathered 20$' <<<"$output")" 20
+    assert_most_in_flight 20 'with 20 pages'
+    assert_is 'the number of pages that came, of 20 that come all at once,' \
+        "$(grep -c 'Gathered 20$' <<<"$output")" 20
     assert_status 0
 }
 
@@ -21,9 +22,10 @@ load contract
     wait_for in_flight=5
     local threads=6
     [[ ${SANITIZED:-} != thread ]] || threads=7 # ThreadSanitizer has one of its own
-    assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" "$threads"
-    assert_equal "$(ps --no-headers --ppid "$pid" | wc -l)" 0
-    ask /release
+    assert_is 'the number of its threads, with 5 pages,' \
+        "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" "$threads"
+    has_no_process
+    release
     end
     assert_status 0
 }
@@ -32,11 +34,13 @@ load contract
     begin "$SITE/page/1" "$SITE/page/2" "$SITE/page/3"
     end
     local name="Getting title from ${SITE#http://}/page"
-    assert_equal "$(grep '^Getting' "$err" | sed 's/thread-[123]$/thread-N/' | sort)" \
+    assert_is 'what it tells of pages that begin, sorted,' \
+        "$(grep '^Getting' "$err" | sed 's/thread-[123]$/thread-N/' | sort)" \
         "$name/1, PID: $pid, worker: thread-N
 $name/2, PID: $pid, worker: thread-N
 $name/3, PID: $pid, worker: thread-N"
-    assert_equal "$(sed -n 's/^Getting.* worker: //p' "$err" | sort)" 'thread-1
+    assert_is 'the list of threads that tell that they begin' \
+        "$(sed -n 's/^Getting.* worker: //p' "$err" | sort)" 'thread-1
 thread-2
 thread-3'
 }
@@ -76,17 +80,19 @@ thread-3'
     ulimit -s $((64 * 1024 * 1024 * 1024))
     fetch "$SITE/page/1" "$SITE/page/2"
     assert_status 1
-    assert_regex "$(grep '^error' <<<"$stderr")" "^error: $SITE/page/1: [^
+    assert_matches 'what it tells of errors on standard error' "$(grep '^error' <<<"$stderr")" \
+        "^error: $SITE/page/1: [^
 ]+
 error: $SITE/page/2: [^
-]+$"
-    assert_regex "${stderr##*$'\n'}" '^0 of 2 pages fetched'
+]+$" "error: $SITE/page/1: ... and the same for /page/2"
+    assert_matches 'the last line on standard error' "${stderr##*$'\n'}" \
+        '^0 of 2 pages fetched' '0 of 2 pages fetched in 0.00 s'
 }
 
 @test "its help says that --workers does nothing here, and any number will do" {
     fetch --help
     assert_status 0
-    assert_regex "$output" '--workers N +no effect here: this lesson has no pool'
+    assert_says_that_it_has_no_pool
     pages 3 /gather/3
     fetch --workers 1 "${urls[@]}"
     assert_status 0

@@ -60,7 +60,7 @@ load contract
     wait_for requests=5
     end INT
     assert_status 130
-    assert_equal "$output" "$SITE/page/1	Page 1"
+    assert_prints "$SITE/page/1	Page 1"
     wait_for in_flight=0
 }
 

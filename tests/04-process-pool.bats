@@ -55,12 +55,13 @@ children() {
     holds 8 4
     local workers
     mapfile -t workers < <(children)
-    assert_equal "${#workers[@]}" 4
-    assert_equal "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 1
-    ask /release
+    assert_is 'the number of its child processes, with 4 workers,' "${#workers[@]}" 4
+    assert_is 'the number of threads of the parent' \
+        "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 1
+    release
     wait_for requests=8
-    assert_equal "$(children | xargs)" "${workers[*]}"
-    ask /release
+    assert_is 'the list of its child processes' "$(children | xargs)" "${workers[*]}"
+    release
     end
     assert_status 0
     gone "${workers[@]}"
@@ -84,10 +85,10 @@ children() {
             gone "$idle"
         fi
     done
-    ask /release
+    release
     end
     assert_status 0
-    assert_equal "$output" "$SITE/hold	Held"
+    assert_prints "$SITE/hold	Held"
 }
 
 @test "if all workers die, again and again, each page has its error and the program ends" {
@@ -111,14 +112,15 @@ children() {
     local few many
     holds 2 2
     few=$(for worker in $(children); do find "/proc/$worker/fd" | wc -l; done | sort -u)
-    ask /release
+    release
     end
     reset_site
     holds 9 9
     many=$(for worker in $(children); do find "/proc/$worker/fd" | wc -l; done | sort -u)
-    ask /release
+    release
     end
-    assert_equal "$many" "$few"
+    assert_is 'the number of descriptors of a worker, with 9 workers instead of 2,' \
+        "$many" "$few"
 }
 
 @test "a worker that takes the place of another has no descriptor that is another's" {
@@ -128,10 +130,11 @@ children() {
     worker=$(worker_of 3)
     kill -s KILL "$worker"
     wait_for requests=5
-    assert_equal "$(find "/proc/$(worker_of 3)/fd" | wc -l)" "$before"
-    ask /release
+    assert_is 'the number of descriptors of the new worker, compared with an old one,' \
+        "$(find "/proc/$(worker_of 3)/fd" | wc -l)" "$before"
+    release
     wait_for requests=6
-    ask /release
+    release
     end
 }
 

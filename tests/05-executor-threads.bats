@@ -67,7 +67,7 @@ load contract
     holds 8 4
     end INT
     assert_status 130
-    assert_equal "$output" ''
+    assert_prints ''
     wait_for in_flight=0
 }
 

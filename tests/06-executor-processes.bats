@@ -59,11 +59,12 @@ load contract
     holds 8 4
     local workers
     mapfile -t workers < <(workers_told)
-    assert_equal "${#workers[@]}" 4
-    ask /release
+    assert_is 'the number of processes that tell that they begin' "${#workers[@]}" 4
+    release
     wait_for requests=8
-    assert_equal "$(workers_told | xargs)" "${workers[*]}"
-    ask /release
+    assert_is 'the list of processes that have told that they begin' \
+        "$(workers_told | xargs)" "${workers[*]}"
+    release
     end
     assert_status 0
     gone "${workers[@]}"

@@ -13,6 +13,7 @@ teardown_file() {
 }
 
 setup() {
+    skip_if_it_hangs
     reset_site
 }
 
@@ -23,21 +24,22 @@ teardown() {
 prints_in_the_order_given() {
     fetch "$SITE/page/1?delay=300" "$SITE/page/2?delay=150" "$SITE/page/3"
     assert_status 0
-    assert_equal "$output" "$SITE/page/1?delay=300	Page 1
+    assert_prints "$SITE/page/1?delay=300	Page 1
 $SITE/page/2?delay=150	Page 2
 $SITE/page/3	Page 3"
 }
 
 tells_how_many_it_has_fetched() {
     fetch "$SITE/page/1" "$SITE/status/404" "$SITE/page/2"
-    assert_regex "${stderr##*$'\n'}" '^2 of 3 pages fetched in [0-9]+\.[0-9]+ s$'
+    assert_matches 'the last line on standard error' "${stderr##*$'\n'}" \
+        '^2 of 3 pages fetched in [0-9]+\.[0-9]+ s$' '2 of 3 pages fetched in 0.05 s'
 }
 
 loses_no_page_to_one_that_fails() {
     fetch "$SITE/page/1" "$SITE/status/404" "$SITE/reset" "$SITE/page/2"
-    assert_equal "$output" "$SITE/page/1	Page 1
+    assert_prints "$SITE/page/1	Page 1
 $SITE/page/2	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
+    assert_tells_errors \
         "error: $SITE/status/404: HTTP status 404
 error: $SITE/reset: Recv failure: Connection reset by peer"
 }
@@ -49,16 +51,22 @@ exits_with_1_if_a_page_failed() {
 
 is_quiet() {
     fetch --quiet "$SITE/page/1" "$SITE/status/404"
-    assert_equal "$output" "$SITE/page/1	Page 1"
-    assert_equal "$stderr" "error: $SITE/status/404: HTTP status 404"
+    assert_prints "$SITE/page/1	Page 1"
+    assert_is 'its standard error' "$stderr" "error: $SITE/status/404: HTTP status 404"
 }
 
 times_out_page_by_page() {
     fetch --timeout 0.7 "$SITE/page/1?delay=400" "$SITE/silent" "$SITE/page/2?delay=400"
-    assert_equal "$output" "$SITE/page/1?delay=400	Page 1
+    assert_prints "$SITE/page/1?delay=400	Page 1
 $SITE/page/2?delay=400	Page 2"
-    assert_equal "$(grep '^error' <<<"$stderr")" \
+    assert_tells_errors \
         "error: $SITE/silent: timed out after 0.7 s"
+}
+
+assert_says_that_it_has_no_pool() {
+    assert_matches 'what its help says of --workers' "$output" \
+        '--workers N +no effect here: this lesson has no pool' \
+        '--workers N       no effect here: this lesson has no pool'
 }
 
 # pages COUNT PATH: puts so many addresses of the path in `urls`.
@@ -79,12 +87,12 @@ never_exceeds_its_workers() {
     local served
     for served in 3 6 9 12; do
         wait_for "requests=$served"
-        ask /release?count=3
+        release 3
     done
     end
     assert_status 0
-    assert_equal "$(wc -l <"$out")" 12
-    assert_stat most_in_flight 3 'most requests at once, with 3 workers'
+    assert_is 'the number of lines that it printed for 12 pages' "$(wc -l <"$out")" 12
+    assert_most_in_flight 3 'with 3 workers'
 }
 
 # keeps_busy_behind_a_slow_page: a page that is held keeps one worker, and no other.
@@ -92,10 +100,11 @@ keeps_busy_behind_a_slow_page() {
     pages 100 /page/1
     begin --workers 2 "$SITE/hold" "${urls[@]}" "$SITE/gather/1"
     wait_for requests=102
-    ask /release
+    release
     end
     assert_status 0
-    assert_equal "$(cut -f 2 "$out" | uniq -c | sed 's/^ *//')" '1 Held
+    assert_is 'the titles, with how often each comes in a row,' \
+        "$(cut -f 2 "$out" | uniq -c | sed 's/^ *//')" '1 Held
 100 Page 1
 1 Gathered 1'
 }
@@ -104,7 +113,7 @@ takes_more_workers_than_pages_and_none_at_all() {
     fetch --workers 5 "$SITE/page/1"
     assert_title 'Page 1'
     fetch --workers 5 --file /dev/null
-    assert_equal "$output" ''
+    assert_prints ''
     assert_status 0
 }
 
@@ -115,10 +124,11 @@ fetches_many() {
       seq -f 'ftp://example.org/%.0f' 10001 19999
       echo "$SITE/page/2"; } >"$BATS_TEST_TMPDIR/urls"
     fetch --quiet --file "$BATS_TEST_TMPDIR/urls"
-    assert_equal "$output" "$SITE/page/1	Page 1
+    assert_prints "$SITE/page/1	Page 1
 $SITE/page/2	Page 2"
-    assert_equal "$(grep -c ': neither http nor https$' <<<"$stderr")" 19998
-    assert_equal "$(sed -n '12345p' <<<"$stderr")" \
+    assert_is 'the number of pages that it refuses, of 19998 with ftp,' \
+        "$(grep -c ': neither http nor https$' <<<"$stderr")" 19998
+    assert_is 'line 12345 of its standard error' "$(sed -n '12345p' <<<"$stderr")" \
         'error: ftp://example.org/12346: neither http nor https'
     assert_status 1
 }
@@ -126,8 +136,9 @@ $SITE/page/2	Page 2"
 asks_for_as_many_at_once_as_workers() {
     pages 12 /gather/4
     fetch --workers 4 "${urls[@]}"
-    assert_stat most_in_flight 4 'most requests at once, with 4 workers'
-    assert_equal "$(grep -c 'Gathered 4$' <<<"$output")" 12
+    assert_most_in_flight 4 'with 4 workers and 12 pages'
+    assert_is 'the number of pages that came, of 12 that come four at once,' \
+        "$(grep -c 'Gathered 4$' <<<"$output")" 12
     assert_status 0
 }
 
@@ -146,20 +157,25 @@ threads() {
     find "/proc/$pid/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n
 }
 
+has_no_process() {
+    assert_is 'the number of processes that it has started' \
+        "$(ps --no-headers --ppid "$pid" | wc -l)" 0
+}
+
 has_a_thread_for_each_worker() {
     holds 12 4
     local first expected=5
     [[ ${SANITIZED:-} != thread ]] || expected=6 # ThreadSanitizer has one of its own
     first=$(threads)
-    assert_equal "$(wc -l <<<"$first")" "$expected"
-    assert_equal "$(ps --no-headers --ppid "$pid" | wc -l)" 0
-    ask /release
+    assert_is 'the number of its threads, with 4 workers,' "$(wc -l <<<"$first")" "$expected"
+    has_no_process
+    release
     wait_for requests=8
-    assert_equal "$(threads)" "$first"
-    ask /release
+    assert_is 'what /proc says of its threads' "$(threads)" "$first"
+    release
     wait_for requests=12
-    assert_equal "$(threads)" "$first"
-    ask /release
+    assert_is 'what /proc says of its threads' "$(threads)" "$first"
+    release
     end
     assert_status 0
 }
@@ -168,7 +184,8 @@ tells_which_thread_has_a_page() {
     pages 6 /gather/3
     begin --workers 3 "${urls[@]}"
     end
-    assert_equal "$(grep '^Getting' "$err" | sort | uniq -c | sed 's/^ *//')" \
+    assert_is 'what it tells of pages that begin, sorted and counted,' \
+        "$(grep '^Getting' "$err" | sort | uniq -c | sed 's/^ *//')" \
         "2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-1
 2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-2
 2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-3"
@@ -180,8 +197,8 @@ says_so_without_threads() {
     ulimit -s $((64 * 1024 * 1024 * 1024))
     fetch "$SITE/page/1" "$SITE/page/2"
     assert_status 1
-    assert_equal "$output" ''
-    assert_equal "$(grep -c '^error: ' <<<"$stderr")" 1
+    assert_prints ''
+    assert_is 'the number of errors that it tells' "$(grep -c '^error: ' <<<"$stderr")" 1
 }
 
 says_so_with_fewer_threads() {
@@ -192,8 +209,9 @@ says_so_with_fewer_threads() {
     pages 20 /page/1
     fetch --workers 10 "${urls[@]}"
     assert_status 0
-    assert_equal "$(wc -l <<<"$output")" 20
-    assert_regex "$stderr" 'only [1-9] of 10 workers can be started: '
+    assert_is 'the number of lines that it printed for 20 pages' "$(wc -l <<<"$output")" 20
+    assert_matches 'what it says on standard error' "$stderr" \
+        'only [1-9] of 10 workers can be started: ' 'only 7 of 10 workers can be started: ...'
 }
 
 # What a pool of processes keeps.
@@ -215,7 +233,8 @@ gone() {
     for process in "$@"; do
         timeout 1 bash -c 'while read -r state <"/proc/$1/stat" && [[ ${state##*) } != Z* ]]; do
             :
-        done 2>/dev/null' - "$process" || fail "process $process is still there"
+        done 2>/dev/null' - "$process" ||
+            wrong "process $process should be gone by now; it is still there"
     done
 }
 
@@ -231,15 +250,19 @@ tells_which_process_has_a_page() {
     local worker workers expected=1
     [[ ${SANITIZED:-} != thread ]] || expected=2 # ThreadSanitizer has one of its own
     mapfile -t workers < <(workers_told)
-    assert_equal "${#workers[@]}" 3
+    assert_is 'the number of processes that tell that they begin' "${#workers[@]}" 3
     for worker in "${workers[@]}"; do
-        assert_not_equal "$worker" "$pid"
-        assert_equal "$(find "/proc/$worker/task" -mindepth 1 -maxdepth 1 | wc -l)" "$expected"
+        if [[ $worker == "$pid" ]]; then
+            wrong "each page should have a process other than the first; process $pid has one"
+        fi
+        assert_is 'the number of threads of a worker' \
+            "$(find "/proc/$worker/task" -mindepth 1 -maxdepth 1 | wc -l)" "$expected"
     done
-    assert_equal "$(sed -n 's/^Getting.*worker: //p' "$err" | sort)" 'process-1
+    assert_is 'the list of workers that tell that they begin' \
+        "$(sed -n 's/^Getting.*worker: //p' "$err" | sort)" 'process-1
 process-2
 process-3'
-    ask /release
+    release
     end
 }
 
@@ -250,17 +273,22 @@ loses_one_page_to_a_worker_that_is_killed() {
     kill -s KILL "$killed"
     wait_for requests=3
     gone "$killed"
-    assert_not_equal "$(worker_of 2)" "$killed"
-    refute_regex "$(states)" Z
-    ask /release
+    if [[ $(worker_of 2) == "$killed" ]]; then
+        wrong 'a new process should have begun as process-2; the killed one was the last'
+    fi
+    if [[ $(states) == *Z* ]]; then
+        wrong 'the parent should have waited for the process that was killed; it is a zombie'
+    fi
+    release
     wait_for requests=5
-    ask /release
+    release
     wait_for requests=6
-    ask /release
+    release
     end
     assert_status 1
-    assert_equal "$(grep -c 'Held$' <<<"$output")" 5
-    assert_equal "$(grep '^error' <<<"$stderr")" \
+    assert_is 'the number of titles, of 6 pages with one worker killed,' \
+        "$(grep -c 'Held$' <<<"$output")" 5
+    assert_tells_errors \
         "error: $SITE/hold: worker process-2 was killed by signal 9 (SIGKILL)"
 }
 
@@ -273,16 +301,17 @@ ends_though_all_workers_die() {
     done
     end
     assert_status 1
-    assert_equal "$output" ''
-    assert_equal "$(grep -cE '^error: .*: worker process-[12] was killed by signal 6 \(SIGABRT\)$' \
-        <<<"$stderr")" 6
+    assert_prints ''
+    assert_is 'the number of errors like "worker process-1 was killed by signal 6 (SIGABRT)"' \
+        "$(grep -cE '^error: .*: worker process-[12] was killed by signal 6 \(SIGABRT\)$' \
+            <<<"$stderr")" 6
 }
 
 leaves_no_worker_when_it_is_killed() {
     holds 3 3
     local workers
     mapfile -t workers < <(workers_told)
-    assert_equal "${#workers[@]}" 3
+    assert_is 'the number of processes that tell that they begin' "${#workers[@]}" 3
     kill -s KILL "$pid"
     gone "${workers[@]}"
     wait_for in_flight=0
@@ -292,7 +321,7 @@ leaves_no_worker_on_ctrl_c() {
     holds 8 4
     local workers
     mapfile -t workers < <(workers_told)
-    assert_equal "${#workers[@]}" 4
+    assert_is 'the number of processes that tell that they begin' "${#workers[@]}" 4
     end INT
     assert_status 130
     gone "${workers[@]}"
@@ -304,38 +333,43 @@ keeps_its_workers_on_ctrl_c_at_a_terminal() {
     local workers
     mapfile -t workers < <(workers_told)
     kill -s INT "${workers[@]}"
-    ask /release
+    release
     wait_for requests=8
-    assert_equal "$(workers_told | xargs)" "${workers[*]}"
-    ask /release
+    assert_is 'the list of processes that have told that they begin' \
+        "$(workers_told | xargs)" "${workers[*]}"
+    release
     end
     assert_status 0
-    assert_equal "$(grep '^error' <<<"$stderr")" ''
+    assert_tells_errors ''
     gone "${workers[@]}"
 }
 
 gets_a_long_title_whole() {
     fetch --workers 2 "$SITE/title/1000000" "$SITE/page/1"
     assert_status 0
-    assert_equal "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | tr -s x | wc -c)" 1
-    assert_equal "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | wc -c)" 1000000
+    assert_is 'the number of different letters in a title of nothing but x' \
+        "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | tr -s x | wc -c)" 1
+    assert_is 'the length of a title of 1000000 bytes' \
+        "$(head -n 1 <<<"$output" | cut -f 2 | tr -d '\n' | wc -c)" 1000000
 }
 
 says_so_without_processes() {
-    run --separate-stderr bash -c 'exec 3>&- 4>&-; ulimit -n 4; exec "$0" "$@"' \
+    fetch_by bash -c 'ulimit -n 4; exec "$0" "$@"' \
         "$PROGRAM" "$SITE/page/1" "$SITE/page/2"
     assert_status 1
-    assert_equal "$output" ''
-    assert_equal "$(grep -c '^error: ' <<<"$stderr")" 1
+    assert_prints ''
+    assert_is 'the number of errors that it tells' "$(grep -c '^error: ' <<<"$stderr")" 1
 }
 
 says_so_with_fewer_processes() {
     pages 20 /page/1
-    run --separate-stderr bash -c 'exec 3>&- 4>&-; ulimit -n 20; exec "$0" "$@"' \
+    fetch_by bash -c 'ulimit -n 20; exec "$0" "$@"' \
         "$PROGRAM" --workers 50 "${urls[@]}"
     assert_status 0
-    assert_equal "$(wc -l <<<"$output")" 20
-    assert_regex "$stderr" 'only 1[0-9] of 50 workers can be started: Too many open files'
+    assert_is 'the number of lines that it printed for 20 pages' "$(wc -l <<<"$output")" 20
+    assert_matches 'what it says on standard error' "$stderr" \
+        'only 1[0-9] of 50 workers can be started: Too many open files' \
+        'only 15 of 50 workers can be started: Too many open files'
 }
 
 # survives_interruptions CALLS...: the system calls, with a comma between, are interrupted,
@@ -343,11 +377,11 @@ says_so_with_fewer_processes() {
 survives_interruptions() {
     [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
     local pages=("$SITE/page/1" "$SITE/page/2?delay=50" "$SITE/page/3" "$SITE/page/4")
-    run --separate-stderr strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
+    fetch_by strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
         --inject="$1:error=EINTR:when=2+3" "$PROGRAM" --quiet --workers 2 "${pages[@]}"
     [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
-    assert_equal "$stderr" ''
-    assert_equal "$(cut -f 2 <<<"$output")" 'Page 1
+    assert_is 'its standard error' "$stderr" ''
+    assert_is 'the list of its titles' "$(cut -f 2 <<<"$output")" 'Page 1
 Page 2
 Page 3
 Page 4'
@@ -361,7 +395,11 @@ uses_the_interface() {
     names=$(nm --undefined-only "$(object_file)" | sed 's/^ *U //')
     assert_line_of "$names" executor_submit
     assert_line_of "$names" future_result
-    refute_regex "$names" '(^|[[:space:]])(pthread_|thrd_|v?fork|clone|posix_spawn|socketpair)'
+    local own='(^|[[:space:]])(pthread_|thrd_|v?fork|clone|posix_spawn|socketpair)[[:alnum:]_]*'
+    if [[ $names =~ $own ]]; then
+        wrong "it should leave threads and processes to the executor; \
+it calls ${BASH_REMATCH[0]##*[[:space:]]}"
+    fi
 }
 
 # object_file: the program's own part of it, without the library.
@@ -375,18 +413,21 @@ object_file() {
 
 # assert_line_of TEXT LINE
 assert_line_of() {
-    grep -qxF -- "$2" <<<"$1" || fail "it does not refer to $2"
+    grep -qxF -- "$2" <<<"$1" || wrong "it should call $2; nothing in it does"
 }
 
 waits_for_all_before_it_prints() {
     pages 100 /page/1
     begin --workers 1 "${urls[@]}" "$SITE/hold"
     wait_for requests=101
-    assert_equal "$(<"$out")" ''
-    ask /release
+    assert_is 'its standard output, before the last page has come,' "$(<"$out")" ''
+    release
     end
-    assert_equal "$(uniq -c "$out" | sed 's/^ *//')" "100 $SITE/page/1	Page 1
+    assert_is 'its standard output, equal lines counted,' \
+        "$(uniq -c "$out" | sed 's/^ *//')" "100 $SITE/page/1	Page 1
 1 $SITE/hold	Held"
-    assert_equal "$(grep -v '^Getting' <<<"$stderr" | head -n 1)" 'Waiting for downloads...'
-    assert_equal "$(tail -n 2 <<<"$stderr" | head -n 1)" 'Done'
+    assert_is 'the first line on standard error that does not tell of a page' \
+        "$(grep -v '^Getting' <<<"$stderr" | head -n 1)" 'Waiting for downloads...'
+    assert_is 'the line on standard error before the last' \
+        "$(tail -n 2 <<<"$stderr" | head -n 1)" 'Done'
 }

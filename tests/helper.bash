@@ -1,5 +1,5 @@
 # What all checks share. A check treats the program as a box: PROGRAM is its path.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2119,SC2120 # end may have no argument
 
 bats_require_minimum_version 1.7.0
 bats_load_library bats-support
@@ -15,6 +15,9 @@ BUILD=${BUILD:-$ROOT/build}
 
 # A program that has not ended after so many seconds is stopped; a right one takes one or two.
 LIMIT=${LIMIT:-20}
+
+# The most that a program may write to a file, in KiB. A right one does not write a tenth of it.
+MOST_OUTPUT=$((32 * 1024))
 
 # The site is on this machine: no proxy leads there.
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
@@ -46,57 +49,176 @@ stop_site() {
     fi
 }
 
+curl=(curl --silent --show-error --insecure --max-time $((LIMIT + 10)))
+
 # ask PATH: what the site says there, about itself.
 ask() {
-    curl --silent --show-error --insecure --max-time $((LIMIT + 10)) "$SITE$1"
+    "${curl[@]}" "$SITE$1"
 }
 
-# fetch [ARGUMENT...]: runs the program; status, output, stderr and their lines are set. The
-# status is 124 if it did not end.
+# ---- Running the program ----
+
+# fetch [ARGUMENT...]: runs the program; status, output and stderr are set.
 fetch() {
-    run --separate-stderr timeout --kill-after=1 "$LIMIT" "$PROGRAM" "$@"
+    begin "$@"
+    end
+}
+
+# fetch_by COMMAND [ARGUMENT...]: runs the program by way of the command.
+fetch_by() {
+    begin_by "$@"
+    end
 }
 
 # begin [ARGUMENT...]: starts the program and goes on; its output is in the files $out and
-# $err, its process in $pid. As from a terminal, Ctrl-C can reach it.
+# $err, its process in $pid.
 begin() {
+    begin_by "$PROGRAM" "$@"
+}
+
+# begin_by COMMAND [ARGUMENT...]: begins the command. As from a terminal, Ctrl-C can reach it.
+# It leads a session, and so a process group, of its own: if it kills its group, nobody else
+# is in there. It is killed when this check is. What it writes to a file is limited: if it
+# prints without end, it is killed by SIGXFSZ, and the disk is not full.
+begin_by() {
     out=$BATS_TEST_TMPDIR/out
     err=$BATS_TEST_TMPDIR/err
-    env --default-signal=INT "$PROGRAM" "$@" >"$out" 2>"$err" 3>&- &
+    status=''
+    remember_command "$@"
+    (
+        ulimit -c 0
+        ulimit -f "$MOST_OUTPUT"
+        exec env --default-signal=INT setsid setpriv --pdeathsig KILL "$@" \
+            >"$out" 2>"$err" 3>&- 4>&-
+    ) <&0 &
     pid=$!
-    echo "$pid" >"$BATS_TEST_TMPDIR/pid"
+    printf '%d\n' "$pid" >>"$BATS_TEST_TMPDIR/groups"
+}
+
+# remember_command WORD...: for the message of a check that fails; long ones are cut.
+remember_command() {
+    ran="${*:1:5}"
+    ran=${ran/"$PROGRAM"/"${PROGRAM##*/}"}
+    ((${#ran} <= 300)) || ran=${ran:0:300}...
+    (($# <= 5)) || ran+=" ... (and $(($# - 5)) words more)"
 }
 
 # end [SIGNAL]: waits for the program that was begun, after a signal if one is given; sets
-# status, output and stderr. The status is 137 if it did not end.
+# status, output and stderr. A program that does not end, or prints without end, has failed.
 end() {
-    if (($# > 0)); then
-        kill -s "$1" "$pid"
+    local signal=${1:-}
+    if [[ -n $signal ]]; then
+        kill -s "$signal" "$pid"
     fi
-    timeout "$LIMIT" tail --pid="$pid" --sleep-interval=0.02 --follow /dev/null || stop_program
-    status=0
-    wait "$pid" || status=$?
-    rm "$BATS_TEST_TMPDIR/pid"
+    await_end 2>/dev/null # bash's own words about a crash
+    if [[ -n $was_stopped ]]; then
+        hangs
+        wrong "it should have ended${signal:+ after SIG$signal}; after $LIMIT seconds it was \
+still running, and was stopped"
+    fi
+    refute_endless "$out" 'standard output'
+    refute_endless "$err" 'standard error'
     output=$(<"$out")
     stderr=$(<"$err")
 }
 
-# For teardown: a check that failed may have left the program behind.
+# Waits for the program, and sets status; sets `was_stopped` if it had to be.
+await_end() {
+    was_stopped=''
+    if ! timeout --foreground "$LIMIT" \
+        tail --pid="$pid" --sleep-interval=0.02 --follow /dev/null; then
+        was_stopped=yes
+        stop_program
+    fi
+    status=0
+    wait "$pid" || status=$?
+}
+
+# For teardown: ends what a program, or a check that failed, has left behind.
 stop_program() {
-    if [[ -e $BATS_TEST_TMPDIR/pid ]]; then
-        kill -s KILL "$(<"$BATS_TEST_TMPDIR/pid")" 2>/dev/null || true
+    local group
+    [[ -e $BATS_TEST_TMPDIR/groups ]] || return 0
+    while read -r group; do
+        kill -s KILL -- "-$group" 2>/dev/null || true
+    done <"$BATS_TEST_TMPDIR/groups"
+}
+
+# refute_endless FILE NAME
+refute_endless() {
+    if (($(stat --format=%s "$1") >= MOST_OUTPUT * 1024)); then
+        hangs
+        status=''
+        wrong "it should have printed a few lines; it printed more than \
+$((MOST_OUTPUT / 1024)) MiB on $2, and was stopped"
     fi
 }
 
-# wait_for CONDITION: waits until the site has counted so much since the last reset, for
-# instance in_flight=3 or requests=10.
-wait_for() {
-    local state
-    state=$(ask "/stats/wait?$1&within=${LIMIT}000")
-    if [[ $state != \{* ]]; then
-        batslib_print_kv_single 8 expected "$1" 'the site' "$(ask /stats)" |
-            batslib_decorate "it did not come so far within $LIMIT seconds" | fail
+# hangs: the program does not end. With IMPATIENT set, the checks that are left are skipped
+# (see skip_if_it_hangs), since each may take as long.
+hangs() {
+    if [[ -n ${IMPATIENT:-} ]]; then
+        touch "$BATS_FILE_TMPDIR/hangs"
     fi
+}
+
+# For setup.
+skip_if_it_hangs() {
+    [[ ! -e $BATS_FILE_TMPDIR/hangs ]] || skip 'another check had to stop the program'
+}
+
+# ---- Waiting for the site ----
+
+# wait_for CONDITION: waits until the site has counted so much since the last reset, for
+# instance in_flight=3 or requests=10. If the program ends, not much more will come.
+wait_for() {
+    local state=$BATS_TEST_TMPDIR/state asking watching
+    if [[ -z ${pid:-} || -n $status || $1 == in_flight=0 ]]; then
+        ask "/stats/wait?$1&within=${LIMIT}000" >"$state"
+    else
+        "${curl[@]}" "$SITE/stats/wait?$1&within=${LIMIT}000" >"$state" 3>&- &
+        asking=$!
+        tail --pid="$pid" --sleep-interval=0.02 --follow /dev/null 3>&- &
+        watching=$!
+        wait -n "$asking" "$watching" || true
+        if kill -s 0 "$asking" 2>/dev/null; then
+            stop_background "$asking"
+            ask "/stats/wait?$1&within=1000" >"$state"
+        fi
+        stop_background "$watching"
+    fi
+    [[ $(<"$state") == \{* ]] || did_not_come_so_far "$1"
+}
+
+# stop_background PROCESS: ends it without a word. By SIGKILL, for a process that has only
+# just been forked would run the traps of bats at any other signal.
+stop_background() {
+    {
+        kill -s KILL "$1" || true
+        wait "$1" || true
+    } 2>/dev/null
+}
+
+# did_not_come_so_far CONDITION: what the site saw instead, in a sentence.
+did_not_come_so_far() {
+    local requests in_flight expected=${1#*=} when="in $LIMIT seconds"
+    read -r requests in_flight < <(ask /stats | jq --raw-output '"\(.requests) \(.in_flight)"')
+    if [[ -n ${pid:-} ]] && ! kill -s 0 "$pid" 2>/dev/null; then
+        when='before the program ended'
+    else
+        hangs
+    fi
+    case $1 in
+        requests=*) wrong "$when the site should have seen $expected requests; it saw \
+$requests, and $in_flight of them had no answer yet" ;;
+        in_flight=0) wrong "no request should be left at the site; $in_flight still are" ;;
+        *) wrong "$when the site should have seen $expected requests at once; \
+there were $in_flight" ;;
+    esac
+}
+
+# release [COUNT]: has the site answer the pages that it holds, or so many of them.
+release() {
+    ask "/release${1:+?count=$1}" >"$BATS_TEST_TMPDIR/released"
 }
 
 # Waits until the site has noticed that nobody is there any more, and counts from 0.
@@ -105,22 +227,102 @@ reset_site() {
     ask /stats/reset >"$BATS_TEST_TMPDIR/reset"
 }
 
-# assert_stat NAME EXPECTED WHAT: what the site counted, in words.
-assert_stat() {
-    local actual
-    actual=$(ask /stats | jq ".$1")
-    if [[ $actual != "$2" ]]; then
-        batslib_print_kv_single 8 what "$3" expected "$2" actual "$actual" |
-            batslib_decorate 'the site counted otherwise' | fail
+# ---- What should be, and what is ----
+
+# wrong SENTENCE: fails the check. The sentence says what the program should have done, and
+# what it did; behind it stands how it was run, and what it said.
+wrong() {
+    {
+        printf '%s\n' "$1"
+        if [[ -z ${was_stopped:-} && ${status:-0} -gt 128 && ${status:-0} -ne 130 ]]; then
+            printf 'it was ended by %s\n' "$(signal_name "$status")"
+        fi
+        if [[ -n ${ran:-} ]]; then
+            printf 'it was run like this: %s\n' "$ran"
+        fi
+        if [[ -s ${err:-} ]]; then
+            printf 'the end of what it said on standard error:\n'
+            tail -c 2000 "$err" | tail -n 5 | cut -c 1-200 | sed 's/^/    /'
+        fi
+    } | fail
+}
+
+# signal_name STATUS: of the signal that ended the program.
+signal_name() {
+    printf 'signal %d, SIG%s' $(($1 - 128)) "$(kill -l "$1" 2>/dev/null || echo '?')"
+}
+
+# assert_is WHAT ACTUAL EXPECTED: "WHAT should be EXPECTED; it is ACTUAL". Of several lines,
+# the sentence names the first that is different, and all of them follow.
+assert_is() {
+    local number=0
+    local -a actual expected
+    [[ $2 != "$3" ]] || return 0
+    if [[ $2$3 != *$'\n'* ]]; then
+        wrong "$1 should be $(quoted "$3"); it is $(quoted "$2")"
+    fi
+    mapfile -t actual <<<"$2"
+    mapfile -t expected <<<"$3"
+    while [[ ${actual[number]-} == "${expected[number]-}" ]]; do
+        number=$((number + 1))
+    done
+    wrong "line $((number + 1)) of $1 should be $(quoted "${expected[number]-}"); \
+it is $(quoted "${actual[number]-}")
+all of it should be:
+$(head -n 20 <<<"$3" | cut -c 1-200 | sed 's/^/    /')
+and it is:
+$(head -n 20 <<<"$2" | cut -c 1-200 | sed 's/^/    /')"
+}
+
+# quoted TEXT: a number as it is, other text in quotation marks, cut if it is long.
+quoted() {
+    if [[ -z $1 ]]; then
+        printf 'empty'
+    elif [[ $1 =~ ^[0-9]+$ ]]; then
+        printf '%s' "$1"
+    elif ((${#1} > 200)); then
+        printf '"%s..." (%d characters)' "${1:0:200}" ${#1}
+    else
+        printf '"%s"' "$1"
     fi
 }
 
-# assert_status EXPECTED: the exit status of the last program, and what it said if it is not.
-assert_status() {
-    if [[ $status != "$1" ]]; then
-        batslib_print_kv_single_or_multi 8 expected "$1" actual "$status" stderr "$stderr" |
-            batslib_decorate 'the exit status is another' | fail
+# assert_prints TEXT: on standard output.
+assert_prints() {
+    assert_is 'its standard output' "$output" "$1"
+}
+
+# assert_tells_errors LINES: all the errors that it told on standard error.
+assert_tells_errors() {
+    assert_is 'what it tells of errors on standard error' "$(grep '^error' <<<"$stderr")" "$1"
+}
+
+# assert_matches WHAT ACTUAL PATTERN EXAMPLE: the example says what the pattern means.
+assert_matches() {
+    if [[ ! $2 =~ $3 ]]; then
+        wrong "$1 should be like $(quoted "$4"); it is $(quoted "$2")"
     fi
+}
+
+# assert_most_in_flight COUNT WHEN: so many requests were at the site at once, and not more.
+assert_most_in_flight() {
+    local most
+    most=$(ask /stats | jq .most_in_flight)
+    if ((most > $1)); then
+        wrong "$2 the site saw $most requests at once; at most $1 may be in flight"
+    elif ((most < $1)); then
+        wrong "$2 the site saw at most $most at once; there should be $1 in flight"
+    fi
+}
+
+# assert_stat NAME EXPECTED WHAT: what the site counted, in words.
+assert_stat() {
+    assert_is "what the site counted as $3" "$(ask /stats | jq ".$1")" "$2"
+}
+
+# assert_status EXPECTED: the exit status of the last program.
+assert_status() {
+    assert_is 'its exit status' "$status" "$1"
 }
 
 # assert_error REASON: the only page of the last fetch failed with this reason.
@@ -133,7 +335,7 @@ assert_error() {
 # assert_title TITLE: the only page of the last fetch has this title.
 assert_title() {
     assert_status 0
-    assert_equal "${output#*$'\t'}" "$1"
+    assert_is 'the title that it prints' "${output#*$'\t'}" "$1"
 }
 
 # say BODY [PARAMETER...]: the address of a page with just this body. Bash cannot hold a
