@@ -32,7 +32,7 @@ wrong_usage() {
 # number, or its folder's name.
 find_lesson() {
     local number=${1%%-*} folder
-    [[ $number =~ ^0*([0-9]+)$ ]] || wrong_usage "'$1' is not the number of a lesson"
+    [[ $number =~ ^0*([0-9]{1,9})$ ]] || wrong_usage "'$1' is not the number of a lesson"
     printf -v number '%02d' "${BASH_REMATCH[1]}"
     for folder in "$repository/lessons/$number"-*/; do
         if [[ -d $folder ]]; then
