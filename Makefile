@@ -20,8 +20,9 @@ SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
 EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test
-SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] scripts/*.c \
-	tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] bench/*.[ch] bench/*/*.[ch])
+SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
+	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
+	bench/*.[ch] bench/*/*.[ch])
 
 # What scripts/bench runs: our side, and each peer whose library or compiler is here.
 BENCH = executor floor measure pages/bare \
@@ -30,8 +31,8 @@ BENCH = executor floor measure pages/bare \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 
-.PHONY: all lessons site unit-tests bench program executor-test run test figures lint format \
-	clean help
+.PHONY: all lessons site unit-tests bench program executor-test run test learn watch \
+	figures lint format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -95,6 +96,10 @@ run: ## run every lesson on the local site
 	scripts/run
 test: ## run all the checks
 	scripts/test
+learn: ## follow the course: where am I, what to do next
+	@scripts/learn
+watch: ## check my program at every save
+	@scripts/learn watch
 check-%: ## check one lesson: make check-02
 	scripts/check $*
 figures: ## draw the timelines in the READMEs anew
