@@ -52,6 +52,15 @@ assert_ended() {
     is_true 06-executor-processes
 }
 
+@test "the other READMEs are true" {
+    local readme
+    for readme in README.md CONTRIBUTING.md bench/README.md tests/site/README.md; do
+        run /usr/bin/python3 "$ROOT/tests/prose/check_readme.py" "$ROOT/$readme"
+        assert_output ''
+        assert_success
+    done
+}
+
 @test "each lesson's README has the same headings, in the same order" {
     local readme
     for readme in "$ROOT"/lessons/*/README.md; do
