@@ -78,7 +78,7 @@ $(BUILD)/bench/tasks/libuv: BENCH_LIBRARIES = $(shell pkg-config --libs libuv)
 # What Go keeps of what it has compiled stays in here too, and is not the user's.
 $(BUILD)/bench/tasks/go: bench/tasks/go/main.go
 	@mkdir -p $(@D)
-	GOCACHE=$(abspath $(BUILD)/bench/go-cache) GO111MODULE=off go build -o $@ $<
+	GOCACHE="$$(cd $(@D) && pwd)/go-cache" GO111MODULE=off go build -o $@ $<
 
 # Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO, and what
 # it has of its own as $TO.o. The paths come through the environment, where they may hold
