@@ -1,6 +1,8 @@
 # `make` builds the lessons and the local site; `make help` lists what else it can do.
 
 BUILD ?= build
+# From here, since a path that begins elsewhere may have spaces in it.
+override BUILD := $(subst $(CURDIR)/,,$(BUILD))
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared \

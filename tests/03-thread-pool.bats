@@ -58,6 +58,7 @@ load contract
     pages 8 /hold
     begin --workers 4 "$SITE/page/1" "${urls[@]}"
     wait_for requests=5
+    wait_for_line
     end INT
     assert_status 130
     assert_prints "$SITE/page/1	Page 1"
