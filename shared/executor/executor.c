@@ -40,27 +40,7 @@ size_t usable_cpus(void)
     return count > 0 ? (size_t)count : 1;
 }
 
-/* ---- The queue ---- */
-
-/* Takes the next future out of the queue; waits while there is none. Returns NULL when
-   there will be none any more. */
-static struct future *take(struct executor *executor)
-{
-    lock(&executor->lock);
-    while (executor->first == NULL && !executor->is_closed)
-        wait_for(&executor->has_task, &executor->lock);
-    struct future *future = executor->first;
-    if (future != NULL) {
-        executor->first = future->next;
-        if (executor->first == NULL)
-            executor->last = &executor->first;
-        executor->count--;
-        if (executor->options.queue_capacity > 0)
-            wake_one(&executor->has_room);
-    }
-    unlock(&executor->lock);
-    return future;
-}
+/* ---- Whose it is, and who still needs it ---- */
 
 /* Whether we are in a forked child, and the executor's workers are not. */
 static bool is_elsewhere(const struct executor *executor)
@@ -72,6 +52,143 @@ static bool is_own_worker(const struct executor *executor)
 {
     return this_worker != NULL && this_worker->executor == executor &&
            !is_elsewhere(executor);
+}
+
+static void executor_destroy(struct executor *executor)
+{
+    if (executor->kind->close != NULL)
+        executor->kind->close(executor);
+    free(executor->broken_why);
+    free((char *)executor->options.initializer_argument);
+    free(executor->workers);
+    must(pthread_mutex_destroy(&executor->lock));
+    must(pthread_mutex_destroy(&executor->taking));
+    must(pthread_cond_destroy(&executor->has_task));
+    must(pthread_cond_destroy(&executor->has_room));
+    must(pthread_cond_destroy(&executor->is_over));
+    free(executor);
+}
+
+static void join_all(struct executor *executor)
+{
+    for (size_t i = 0; i < executor->worker_count; i++) {
+        struct worker *worker = &executor->workers[i];
+        if (worker != this_worker)
+            must(pthread_join(worker->thread, NULL));
+    }
+}
+
+static void hold(struct executor *executor)
+{
+    lock(&executor->lock);
+    executor->holders++;
+    unlock(&executor->lock);
+}
+
+/* The last one to let go frees the executor. Mostly that is its owner, who has joined the
+   workers; but if a task or callback has freed it, it may be a worker. */
+static void let_go(struct executor *executor)
+{
+    lock(&executor->lock);
+    bool is_last = --executor->holders == 0;
+    unlock(&executor->lock);
+    if (!is_last)
+        return;
+    if (is_own_worker(executor))
+        must(pthread_detach(pthread_self()));
+    if (!executor->is_joined)
+        join_all(executor);
+    executor_destroy(executor);
+}
+
+/* ---- The queue: what has been submitted, and before it what is next. Each part has its
+   lock, so that who submits and who takes seldom wait for each other ---- */
+
+/* With the lock held. */
+static bool has_task(const struct executor *executor)
+{
+    return executor->submitted != NULL || atomic_load(&executor->next) != NULL;
+}
+
+/* With the lock held: whether a worker has to be woken. One is woken at a time: it takes a
+   task, and then wakes another if there is one more. */
+static bool has_to_wake(struct executor *executor)
+{
+    if (!has_task(executor) || executor->sleepers == 0 || executor->is_waking)
+        return false;
+    executor->is_waking = true;
+    return true;
+}
+
+static void wake_another(struct executor *executor)
+{
+    lock(&executor->lock);
+    bool wakes = has_to_wake(executor);
+    unlock(&executor->lock);
+    if (wakes)
+        wake_one(&executor->has_task);
+}
+
+/* Sleeps while there is no task. Returns false when there will be none any more. */
+static bool wait_for_task(struct executor *executor, bool *has_slept)
+{
+    lock(&executor->lock);
+    while (!has_task(executor) && !executor->is_closed) {
+        executor->sleepers++;
+        wait_for(&executor->has_task, &executor->lock);
+        executor->sleepers--;
+        executor->is_waking = false;
+        *has_slept = true;
+    }
+    bool is_there = has_task(executor);
+    unlock(&executor->lock);
+    return is_there;
+}
+
+/* With the takers' lock held: all that has been submitted is next. */
+static void fetch_submitted(struct executor *executor)
+{
+    lock(&executor->lock);
+    atomic_store(&executor->next, executor->submitted);
+    executor->submitted = NULL;
+    executor->last = &executor->submitted;
+    unlock(&executor->lock);
+}
+
+static void make_room(struct executor *executor)
+{
+    lock(&executor->lock);
+    executor->count--;
+    unlock(&executor->lock);
+    wake_one(&executor->has_room);
+}
+
+/* Takes the next future out of the queue. Returns NULL if there is none now. */
+static struct future *take_next(struct executor *executor)
+{
+    lock(&executor->taking);
+    if (atomic_load(&executor->next) == NULL)
+        fetch_submitted(executor);
+    struct future *future = atomic_load(&executor->next);
+    if (future != NULL)
+        atomic_store(&executor->next, future->next);
+    unlock(&executor->taking);
+    if (future != NULL && executor->options.queue_capacity > 0)
+        make_room(executor);
+    return future;
+}
+
+/* The same, but waits while there is none. Returns NULL when there will be none any more.
+   */
+static struct future *take(struct executor *executor)
+{
+    struct future *future;
+    bool has_slept = false;
+    while ((future = take_next(executor)) == NULL && wait_for_task(executor, &has_slept))
+        continue;
+    if (has_slept)
+        wake_another(executor);
+    return future;
 }
 
 /* With the lock held: whether the queue has room for one more. A worker of its own always
@@ -87,6 +204,7 @@ static bool has_room(const struct executor *executor)
 static int put(struct executor *executor, struct future *future, double deadline)
 {
     int error = 0;
+    bool wakes = false;
     bool is_in_time = deadline > 0;
     lock(&executor->lock);
     while (!has_room(executor) && !executor->is_closed && is_in_time)
@@ -99,9 +217,14 @@ static int put(struct executor *executor, struct future *future, double deadline
         *executor->last = future;
         executor->last = &future->next;
         executor->count++;
-        wake_one(&executor->has_task);
+        wakes = has_to_wake(executor);
+        executor->holders += wakes ? 1 : 0; /* or the task might free it meanwhile */
     }
     unlock(&executor->lock);
+    if (wakes) {
+        wake_one(&executor->has_task);
+        let_go(executor);
+    }
     return error;
 }
 
@@ -196,52 +319,6 @@ void executor_help(struct future *future)
         run(this_worker, future);
 }
 
-static void executor_destroy(struct executor *executor)
-{
-    if (executor->kind->close != NULL)
-        executor->kind->close(executor);
-    free(executor->broken_why);
-    free((char *)executor->options.initializer_argument);
-    free(executor->workers);
-    must(pthread_mutex_destroy(&executor->lock));
-    must(pthread_cond_destroy(&executor->has_task));
-    must(pthread_cond_destroy(&executor->has_room));
-    must(pthread_cond_destroy(&executor->is_over));
-    free(executor);
-}
-
-static void join_all(struct executor *executor)
-{
-    for (size_t i = 0; i < executor->worker_count; i++) {
-        struct worker *worker = &executor->workers[i];
-        if (worker != this_worker)
-            must(pthread_join(worker->thread, NULL));
-    }
-}
-
-static void hold(struct executor *executor)
-{
-    lock(&executor->lock);
-    executor->holders++;
-    unlock(&executor->lock);
-}
-
-/* The last one to let go frees the executor. Mostly that is its owner, who has joined the
-   workers; but if a task or callback has freed it, it may be a worker. */
-static void let_go(struct executor *executor)
-{
-    lock(&executor->lock);
-    bool is_last = --executor->holders == 0;
-    unlock(&executor->lock);
-    if (!is_last)
-        return;
-    if (!executor->is_joined) {
-        must(pthread_detach(pthread_self()));
-        join_all(executor);
-    }
-    executor_destroy(executor);
-}
-
 /* What each worker's thread runs: task after task, until there are no more. */
 static void *work(void *argument)
 {
@@ -315,10 +392,11 @@ static struct executor *executor_new(const struct executor_kind *kind,
         .generation = process_generation(),
         .workers = workers,
         .lock = PTHREAD_MUTEX_INITIALIZER,
+        .taking = PTHREAD_MUTEX_INITIALIZER,
         .has_task = PTHREAD_COND_INITIALIZER,
         .has_room = PTHREAD_COND_INITIALIZER,
         .is_over = PTHREAD_COND_INITIALIZER,
-        .last = &executor->first,
+        .last = &executor->submitted,
     };
     executor->options.workers = count;
     executor->options.initializer_argument = copy;
@@ -353,29 +431,37 @@ size_t executor_workers(const struct executor *executor)
 
 /* ---- The end ---- */
 
-/* Takes no more tasks; cancels those that have not begun if asked to. */
-static void close_queue(struct executor *executor, bool cancel)
+static void cancel_all(struct future *future)
 {
-    lock(&executor->lock);
-    executor->is_closed = true;
-    struct future *future = NULL;
-    if (cancel) {
-        future = executor->first;
-        executor->first = NULL;
-        executor->last = &executor->first;
-        executor->count = 0;
-    }
-    wake_all(&executor->has_task);
-    wake_all(&executor->has_room);
-    wake_all(&executor->is_over);
-    unlock(&executor->lock);
-
     while (future != NULL) {
         struct future *next = future->next;
         future_cancel(future);
         future_free(future);
         future = next;
     }
+}
+
+/* Takes no more tasks; cancels those that have not begun if asked to. */
+static void close_queue(struct executor *executor, bool cancel)
+{
+    struct future *next = NULL;
+    struct future *submitted = NULL;
+    lock(&executor->taking);
+    lock(&executor->lock);
+    executor->is_closed = true;
+    if (cancel) {
+        next = atomic_exchange(&executor->next, NULL);
+        submitted = executor->submitted;
+        executor->submitted = NULL;
+        executor->last = &executor->submitted;
+    }
+    wake_all(&executor->has_task);
+    wake_all(&executor->has_room);
+    wake_all(&executor->is_over);
+    unlock(&executor->lock);
+    unlock(&executor->taking);
+    cancel_all(next);
+    cancel_all(submitted);
 }
 
 /* Waits until the workers have ended. The first who comes joins them, the others wait for

@@ -113,8 +113,8 @@ void future_free(struct future *future)
 {
     if (future == NULL)
         return;
-    unsigned state = atomic_fetch_sub(&future->state, ONE_HOLDER);
-    if (state >= 2 * ONE_HOLDER)
+    bool is_last = atomic_load(&future->state) < 2 * ONE_HOLDER; /* nobody can join us */
+    if (!is_last && atomic_fetch_sub(&future->state, ONE_HOLDER) >= 2 * ONE_HOLDER)
         return;
     char *text = future->result.text;
     if (text != cancelled && text != nothing && text != no_reason)

@@ -81,17 +81,24 @@ struct executor {
     atomic_bool is_broken; /* an initializer has failed */
     char *broken_why;      /* then; NULL: no memory to say it */
 
-    pthread_mutex_t lock;    /* who holds it may touch what follows */
-    pthread_cond_t has_task; /* or is closed */
-    pthread_cond_t has_room; /* or is closed */
-    pthread_cond_t is_over;  /* it is closed, or the workers have been joined */
-    struct future *first;    /* the queue */
-    struct future **last;    /* where the next one is hung */
-    size_t count;            /* in the queue */
-    size_t holders;          /* its owner, its workers, who is in the middle of a call */
-    bool is_closed;          /* takes no more tasks */
+    pthread_mutex_t lock;     /* who holds it may touch what follows */
+    pthread_cond_t has_task;  /* or is closed */
+    pthread_cond_t has_room;  /* or is closed */
+    pthread_cond_t is_over;   /* it is closed, or the workers have been joined */
+    struct future *submitted; /* the queue: those that no worker has come to yet */
+    struct future **last;     /* where the next one is hung */
+    size_t count;             /* in the queue, if that has a bound */
+    size_t sleepers;          /* workers that wait for a task */
+    bool is_waking;           /* one of them has been woken, and is not there yet */
+    size_t holders;           /* its owner, its workers, who is in the middle of a call */
+    bool is_closed;           /* takes no more tasks */
     bool is_joining;
     bool is_joined;
+
+    char gap[64];           /* so that the two locks are on different cache lines */
+    pthread_mutex_t taking; /* who holds it may take what is next; locked before `lock` */
+    struct future *_Atomic next; /* the queue: before those that are submitted. From NULL
+                                    it changes only with both locks held */
 };
 
 struct executor *executor_open(const struct executor_kind *kind,

@@ -80,6 +80,48 @@ static void as_many_tasks_run_at_once_as_there_are_workers(void)
     executor_free(executor);
 }
 
+static void as_many_workers_wake_as_there_are_tasks(void)
+{
+    struct executor *executor = pool->open(3);
+    for (size_t i = 0; i < 200; i++) {
+        struct future *futures[3];
+        for (size_t j = 0; j < 3; j++)
+            futures[j] = submit(executor, hold, "");
+        has_begun(3);
+        release(3);
+        for (size_t j = 0; j < 3; j++)
+            comes_to(futures[j], RESULT_OK, "");
+    }
+    executor_free(executor);
+}
+
+/* Whatever a worker that is busy may have taken in advance. */
+static void no_task_waits_while_a_worker_is_free(void)
+{
+    enum { COUNT = 100 };
+    struct executor *executor = pool->open(2);
+    struct future *held[3], *futures[COUNT];
+    for (size_t i = 0; i < 3; i++)
+        held[i] = submit(executor, hold, "");
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(executor, echo, "");
+    has_begun(2);
+    release(1); /* a worker comes to the third... */
+    has_begun(1);
+    release(1); /* ...and another to all the others, in their order */
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(future_result(futures[i])->status, RESULT_OK);
+    for (size_t i = 1; i < COUNT; i++)
+        assert_true(future_result(futures[i])->span.start >=
+                    future_result(futures[i - 1])->span.end);
+    for (size_t i = 0; i < COUNT; i++)
+        future_free(futures[i]);
+    release(1);
+    for (size_t i = 0; i < 3; i++)
+        comes_to(held[i], RESULT_OK, "");
+    executor_free(executor);
+}
+
 static void says_who_ran_a_task_and_when(void)
 {
     struct executor *executor = pool->open(2);
@@ -240,6 +282,8 @@ static const struct test_case submit_cases[] = {
     {ANY_POOL, NAMED(a_task_that_returns_no_text_has_said_nothing)},
     {ANY_POOL, NAMED(one_worker_runs_tasks_in_the_order_of_their_submission)},
     {ANY_POOL, NAMED(as_many_tasks_run_at_once_as_there_are_workers)},
+    {ANY_POOL, NAMED(as_many_workers_wake_as_there_are_tasks)},
+    {ANY_POOL, NAMED(no_task_waits_while_a_worker_is_free)},
     {ANY_POOL, NAMED(says_who_ran_a_task_and_when)},
     {ANY_POOL, NAMED(has_as_many_workers_as_suit_the_machine_if_not_told)},
     {ANY_POOL, NAMED(a_long_text_comes_whole)},
