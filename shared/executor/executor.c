@@ -56,6 +56,7 @@ static bool is_own_worker(const struct executor *executor)
 
 static void executor_destroy(struct executor *executor)
 {
+    futures_leave();
     if (executor->kind->close != NULL)
         executor->kind->close(executor);
     free(executor->broken_why);
@@ -110,8 +111,8 @@ static bool has_task(const struct executor *executor)
     return executor->submitted != NULL || atomic_load(&executor->next) != NULL;
 }
 
-/* With the lock held: whether a worker has to be woken. One is woken at a time: it takes a
-   task, and then wakes another if there is one more. */
+/* With the lock held: whether a worker has to be woken. One is woken at a time: it takes
+   a task, and then wakes another if there is one more. */
 static bool has_to_wake(struct executor *executor)
 {
     if (!has_task(executor) || executor->sleepers == 0 || executor->is_waking)
@@ -163,8 +164,7 @@ static void make_room(struct executor *executor)
     wake_one(&executor->has_room);
 }
 
-/* Takes the next future out of the queue. Returns NULL if there is none now. */
-static struct future *take_next(struct executor *executor)
+struct future *executor_take_if_there(struct executor *executor)
 {
     lock(&executor->taking);
     if (atomic_load(&executor->next) == NULL)
@@ -178,13 +178,28 @@ static struct future *take_next(struct executor *executor)
     return future;
 }
 
-/* The same, but waits while there is none. Returns NULL when there will be none any more.
-   */
+bool executor_wait_for_task(struct executor *executor)
+{
+    bool has_slept;
+    return wait_for_task(executor, &has_slept);
+}
+
+bool executor_is_drained(struct executor *executor)
+{
+    lock(&executor->lock);
+    bool is_drained = executor->is_closed && !has_task(executor);
+    unlock(&executor->lock);
+    return is_drained;
+}
+
+/* Takes the next future out of the queue; waits while there is none. Returns NULL when
+   there will be none any more. */
 static struct future *take(struct executor *executor)
 {
     struct future *future;
     bool has_slept = false;
-    while ((future = take_next(executor)) == NULL && wait_for_task(executor, &has_slept))
+    while ((future = executor_take_if_there(executor)) == NULL &&
+           wait_for_task(executor, &has_slept))
         continue;
     if (has_slept)
         wake_another(executor);
@@ -205,6 +220,7 @@ static int put(struct executor *executor, struct future *future, double deadline
 {
     int error = 0;
     bool wakes = false;
+    bool offers = false;
     bool is_in_time = deadline > 0;
     lock(&executor->lock);
     while (!has_room(executor) && !executor->is_closed && is_in_time)
@@ -218,13 +234,16 @@ static int put(struct executor *executor, struct future *future, double deadline
         executor->last = &future->next;
         executor->count++;
         wakes = has_to_wake(executor);
-        executor->holders += wakes ? 1 : 0; /* or the task might free it meanwhile */
+        offers = executor->kind->offer != NULL;
+        executor->holders += wakes || offers ? 1 : 0; /* the task might free it */
     }
     unlock(&executor->lock);
-    if (wakes) {
+    if (wakes)
         wake_one(&executor->has_task);
+    if (offers)
+        executor->kind->offer(executor);
+    if (wakes || offers)
         let_go(executor);
-    }
     return error;
 }
 
@@ -297,7 +316,7 @@ void executor_break(struct executor *executor, const char *why)
     unlock(&executor->lock);
 }
 
-static struct result broken_result(const struct executor *executor)
+struct result executor_broken_result(const struct executor *executor)
 {
     const char *why = executor->broken_why; /* for good, once it is broken */
     return result_broken("%s", why == NULL ? "an initializer failed" : why);
@@ -307,7 +326,7 @@ static void run(struct worker *worker, struct future *future)
 {
     struct executor *executor = worker->executor;
     if (atomic_load(&executor->is_broken))
-        future_finish(future, broken_result(executor));
+        future_finish(future, executor_broken_result(executor));
     else
         future_finish(future,
                       executor->kind->run(worker, future->task, future->argument));
@@ -315,25 +334,56 @@ static void run(struct worker *worker, struct future *future)
 
 void executor_help(struct future *future)
 {
-    if (is_own_worker(future->executor) && future_begin(future))
+    if (!is_own_worker(future->executor))
+        return;
+    if (this_worker->executor->kind->help != NULL)
+        this_worker->executor->kind->help(this_worker, future);
+    else if (future_begin(future))
         run(this_worker, future);
 }
 
-/* What each worker's thread runs: task after task, until there are no more. */
-static void *work(void *argument)
+bool executor_take_back(struct future *future)
 {
-    struct worker *worker = argument;
-    const struct executor_kind *kind = worker->executor->kind;
+    struct executor *executor = future->executor;
+    return !is_elsewhere(executor) && executor->kind->take_back(executor, future) != NULL;
+}
+
+bool executor_has_begun(const struct future *future)
+{
+    struct executor *executor = future->executor;
+    return !is_elsewhere(executor) && executor->kind->has_begun(executor, future);
+}
+
+void executor_have_wait(const struct future *future)
+{
+    struct executor *executor = future->executor;
+    if (!is_elsewhere(executor))
+        executor->kind->have_wait(executor, future);
+}
+
+/* Takes task after task, until there are no more. */
+static void run_all(struct worker *worker)
+{
     struct future *future;
-    this_worker = worker;
-    worker_set_name(kind->worker_name, worker->number);
-    kind->set_up(worker);
-    while ((kind->make_ready == NULL || kind->make_ready(worker)) &&
-           (future = take(worker->executor)) != NULL) {
+    while ((future = take(worker->executor)) != NULL) {
         if (future_begin(future))
             run(worker, future);
         future_free(future);
     }
+}
+
+/* What each worker's thread runs. */
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    const struct executor_kind *kind = worker->executor->kind;
+    this_worker = worker;
+    worker_set_name(kind->worker_name, worker->number);
+    kind->set_up(worker);
+    if (kind->serve != NULL)
+        kind->serve(worker);
+    else
+        run_all(worker);
     kind->end(worker);
     let_go(worker->executor);
     return NULL;
@@ -441,6 +491,16 @@ static void cancel_all(struct future *future)
     }
 }
 
+static void cancel_offered(struct executor *executor)
+{
+    struct future *future;
+    while (executor->kind->take_back != NULL &&
+           (future = executor->kind->take_back(executor, NULL)) != NULL) {
+        future_cancel(future);
+        future_free(future);
+    }
+}
+
 /* Takes no more tasks; cancels those that have not begun if asked to. */
 static void close_queue(struct executor *executor, bool cancel)
 {
@@ -460,8 +520,12 @@ static void close_queue(struct executor *executor, bool cancel)
     wake_all(&executor->is_over);
     unlock(&executor->lock);
     unlock(&executor->taking);
+    if (cancel)
+        cancel_offered(executor);
     cancel_all(next);
     cancel_all(submitted);
+    if (executor->kind->offer != NULL)
+        executor->kind->offer(executor); /* there may be no more */
 }
 
 /* Waits until the workers have ended. The first who comes joins them, the others wait for

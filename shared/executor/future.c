@@ -19,7 +19,10 @@ enum {
     BEGUN = 1,
     DONE = 2,
     WATCHED = 4, /* somebody has to be told when it is done */
-    ONE_HOLDER = 8,
+    OFFERED =
+        8, /* a worker may take it by itself: its executor knows whether it has begun */
+    CALLS_BACK = 16, /* somebody has to be called when it is done */
+    ONE_HOLDER = 32,
 };
 
 /* Who wants to know when a future is done: a callback, or somebody who waits. */
@@ -49,7 +52,8 @@ struct as_completed {
     struct watcher watchers[];
 };
 
-/* Who holds the lock may touch the lists of watchers, and what they hold. */
+/* Who holds the lock may touch the lists of watchers, and what they hold; and he may ask
+   the executor of a future that is not done: it is there as long. */
 static pthread_mutex_t watching = PTHREAD_MUTEX_INITIALIZER;
 
 /* Texts that are not from malloc. */
@@ -127,6 +131,24 @@ bool future_begin(struct future *future)
     return (atomic_fetch_or(&future->state, BEGUN) & (BEGUN | DONE)) == 0;
 }
 
+bool future_offer(struct future *future, bool *calls_back)
+{
+    unsigned state = atomic_fetch_or(&future->state, OFFERED);
+    *calls_back = (state & CALLS_BACK) != 0;
+    return (state & (BEGUN | DONE)) == 0;
+}
+
+void future_take_back(struct future *future)
+{
+    atomic_fetch_and(&future->state, ~(unsigned)OFFERED);
+}
+
+void futures_leave(void)
+{
+    lock(&watching);
+    unlock(&watching);
+}
+
 /* Tells who waits. */
 static void make_ready(struct watcher *watcher)
 {
@@ -179,6 +201,20 @@ void future_finish(struct future *future, struct result result)
         tell_watchers(future);
 }
 
+/* Takes an offered future back if no worker has it yet. Returns its state then. */
+static unsigned take_back(struct future *future)
+{
+    bool is_taken_back = false;
+    lock(&watching);
+    if (!future_done(future))
+        is_taken_back = executor_take_back(future);
+    unsigned state = atomic_load(&future->state);
+    unlock(&watching);
+    if (is_taken_back)
+        future_free(future); /* the executor held it */
+    return state;
+}
+
 /* The result that a future is born with says that it is cancelled: all that is left to do
    is to have it done. */
 bool future_cancel(struct future *future)
@@ -187,7 +223,9 @@ bool future_cancel(struct future *future)
         return false;
     unsigned state = atomic_load(&future->state);
     do {
-        if (state & (BEGUN | DONE))
+        if ((state & (OFFERED | DONE)) == OFFERED)
+            state = take_back(future);
+        if (state & (OFFERED | BEGUN | DONE))
             return future_cancelled(future);
     } while (!atomic_compare_exchange_weak(&future->state, &state,
                                            (state | DONE) + ONE_HOLDER));
@@ -211,7 +249,13 @@ bool future_done(const struct future *future)
 
 bool future_running(const struct future *future)
 {
-    return future != NULL && (atomic_load(&future->state) & (BEGUN | DONE)) == BEGUN;
+    unsigned state = future == NULL ? DONE : atomic_load(&future->state);
+    if ((state & (OFFERED | DONE)) != OFFERED)
+        return (state & (BEGUN | DONE)) == BEGUN;
+    lock(&watching);
+    bool has_begun = !future_done(future) && executor_has_begun(future);
+    unlock(&watching);
+    return has_begun;
 }
 
 bool future_cancelled(const struct future *future)
@@ -327,8 +371,11 @@ bool future_on_done(struct future *future,
     *watcher = (struct watcher){.callback = callback, .context = context};
     lock(&watching);
     bool is_pending = watch(future);
-    if (is_pending)
+    if (is_pending) {
         add_watcher(future, watcher);
+        if (atomic_fetch_or(&future->state, CALLS_BACK) & OFFERED)
+            executor_have_wait(future);
+    }
     unlock(&watching);
     if (!is_pending) {
         free(watcher);

@@ -10,7 +10,6 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -23,7 +22,7 @@ struct child {
     pid_t pid;     /* 0: there is none */
     int other_end; /* its end of the socket, which we hold to be able to shut it */
     bool is_dead;  /* it has been reaped, and waits to be buried */
-    struct process_end end; /* then */
+    int status;    /* then */
 };
 
 struct helper {
@@ -32,7 +31,8 @@ struct helper {
     size_t count;
     struct process *processes;
     struct child *children; /* used in the helper only */
-    void (*work)(size_t number, int socket);
+    void (*work)(void *context, size_t number, int socket);
+    void *context;
     bool is_stopped;
     struct helper *next;
 };
@@ -45,9 +45,9 @@ struct request {
 };
 
 struct reply {
-    pid_t pid;              /* that was started */
-    struct process_end end; /* of the one that was buried */
-    int error;              /* an errno; 0: it went well */
+    pid_t pid;  /* that was started */
+    int status; /* of the one that was buried */
+    int error;  /* an errno; 0: it went well */
 };
 
 /* Who holds the lock may fork, and open, close and list what a forked process must not
@@ -139,7 +139,7 @@ _Noreturn static void become_worker(struct custody *custody, pid_t helper_pid,
         close(custody->parent);
     own_socket = socket;
     pthread_sigmask(SIG_SETMASK, &custody->workers_mask, NULL);
-    helper->work(number, socket);
+    helper->work(helper->context, number, socket);
     fflush(stdout);
     fflush(stderr);
     _exit(EXIT_SUCCESS);
@@ -166,16 +166,12 @@ static int start_child(struct custody *custody, size_t number)
     return ends[0];
 }
 
-/* Shuts the socket, and only then looks what it has not read: nothing can come any more.
-   */
+/* Shuts the socket: whoever else has it open, nothing more comes out of it. */
 static void mark_dead(struct child *child, int status)
 {
-    int unread = 0;
     shutdown(child->other_end, SHUT_RDWR);
-    if (ioctl(child->other_end, FIONREAD, &unread) < 0)
-        unread = 0;
     child->is_dead = true;
-    child->end = (struct process_end){.status = status, .has_unread = unread > 0};
+    child->status = status;
 }
 
 static void reap(struct helper *helper)
@@ -190,7 +186,7 @@ static void reap(struct helper *helper)
     }
 }
 
-static struct process_end bury_child(struct child *child)
+static int bury_child(struct child *child)
 {
     if (!child->is_dead) {
         int status = 0;
@@ -201,7 +197,7 @@ static struct process_end bury_child(struct child *child)
     }
     close(child->other_end);
     child->pid = 0;
-    return child->end;
+    return child->status;
 }
 
 static void signal_children(const struct helper *helper, int signal_number)
@@ -270,8 +266,8 @@ static bool serve(struct custody *custody)
     if (request.what == START) {
         answer_start(custody, request.number);
     } else if (request.what == BURY) {
-        struct process_end end = bury_child(&helper->children[request.number - 1]);
-        answer(helper->control, (struct reply){.end = end}, -1);
+        int status = bury_child(&helper->children[request.number - 1]);
+        answer(helper->control, (struct reply){.status = status}, -1);
     } else {
         helper->is_stopped = true;
         signal_children(helper, request.signal_number);
@@ -353,7 +349,9 @@ static void helper_free(struct helper *helper)
     free(helper);
 }
 
-static struct helper *helper_new(size_t count, void (*work)(size_t number, int socket))
+static struct helper *helper_new(size_t count,
+                                 void (*work)(void *context, size_t number, int socket),
+                                 void *context)
 {
     struct helper *helper = malloc(sizeof(*helper));
     if (helper == NULL)
@@ -361,6 +359,7 @@ static struct helper *helper_new(size_t count, void (*work)(size_t number, int s
     *helper = (struct helper){
         .count = count,
         .work = work,
+        .context = context,
         .processes = calloc(count, sizeof(*helper->processes)),
         .children = calloc(count, sizeof(*helper->children)),
     };
@@ -417,11 +416,13 @@ static bool start_helper(struct helper *helper)
     return true;
 }
 
-struct helper *helper_open(size_t process_count, void (*work)(size_t number, int socket))
+struct helper *helper_open(size_t process_count,
+                           void (*work)(void *context, size_t number, int socket),
+                           void *context)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     must(pthread_once(&once, watch_forks));
-    struct helper *helper = helper_new(process_count, work);
+    struct helper *helper = helper_new(process_count, work, context);
     if (helper == NULL)
         return NULL;
     lock(&forking);
@@ -515,7 +516,7 @@ bool helper_start(struct helper *helper, size_t number)
     return error == 0;
 }
 
-struct process_end helper_bury(struct helper *helper, size_t number)
+int helper_bury(struct helper *helper, size_t number)
 {
     struct process *process = helper_process(helper, number);
     struct reply reply;
@@ -526,7 +527,7 @@ struct process_end helper_bury(struct helper *helper, size_t number)
     close(process->socket);
     process->pid = 0;
     unlock(&forking);
-    return has_reply ? reply.end : (struct process_end){.status = -1};
+    return has_reply ? reply.status : -1;
 }
 
 void helper_stop(struct helper *helper, int signal_number)

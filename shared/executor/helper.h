@@ -23,9 +23,11 @@ struct process {
                    have that open */
 };
 
-/* Forks the helper, for at most so many processes, each of which will run `work` with its
-   number, from 1, and its end of the socket. Returns NULL with errno set. */
-struct helper *helper_open(size_t process_count, void (*work)(size_t number, int socket));
+/* Forks the helper, for at most so many processes, each of which will run `work` with the
+   context, its number, from 1, and its end of the socket. Returns NULL with errno set. */
+struct helper *helper_open(size_t process_count,
+                           void (*work)(void *context, size_t number, int socket),
+                           void *context);
 
 /* Kills what processes are left, ends the helper, and frees it. NULL is nothing to do. */
 void helper_close(struct helper *helper);
@@ -40,15 +42,9 @@ struct process *helper_process(struct helper *helper, size_t number);
    and fork(2) do, ESHUTDOWN after helper_stop(), ECHILD if the helper itself has died. */
 bool helper_start(struct helper *helper, size_t number);
 
-/* How a process has ended. */
-struct process_end {
-    int status;      /* its wait status (wait(2)); -1 if the helper itself has died */
-    bool has_unread; /* not all that was sent to it has been read */
-};
-
 /* Kills the process of this number if it still lives, waits for it, and closes its
-   socket. */
-struct process_end helper_bury(struct helper *helper, size_t number);
+   socket. Returns its wait status (wait(2)), or -1 if the helper itself has died. */
+int helper_bury(struct helper *helper, size_t number);
 
 /* A socket for poll(2): POLLHUP if the helper has died, and whatever else there is is
    none of the caller's business. */

@@ -30,6 +30,14 @@ struct future *future_new(struct executor *executor, task_fn task, const char *a
 /* Takes a pending future to run it. Returns false if there is nothing to run any more. */
 bool future_begin(struct future *future);
 
+/* The same, but a worker may begin it by itself, unless it is taken back: it is pending
+   as before then. Says whether somebody has to be called before that worker goes on. */
+bool future_offer(struct future *future, bool *calls_back);
+void future_take_back(struct future *future);
+
+/* Returns when nobody asks the executor of a future any more that is done. */
+void futures_leave(void);
+
 /* Makes a future that was begun done with the result, whose text it owns from then on. */
 void future_finish(struct future *future, struct result result);
 
@@ -43,8 +51,9 @@ struct worker {
     void *state;     /* what its kind keeps of it */
 };
 
-/* What a kind of executor fills in. Each worker has a thread in our process, which takes
-   the futures from the queue; where a task runs is up to the kind. */
+/* What a kind of executor fills in. Each worker has a thread in our process. Either that
+   takes the futures from the queue, one by one, and runs them; or they are offered to the
+   workers, wherever those are, and the thread serves its worker. */
 struct executor_kind {
     const char *worker_name; /* "thread": the workers are thread-1, thread-2... */
     bool can_stop_workers;   /* and so has time limits, and replaces workers */
@@ -59,13 +68,26 @@ struct executor_kind {
        if it cannot. NULL: nothing to do. */
     bool (*start)(struct worker *worker);
 
-    /* In the worker's thread: when it begins, before each task is taken, for the task,
-       and when it ends. make_ready() takes its time until the worker can run a task; it
-       returns false if others will do what is left. NULL: a worker is always ready. */
+    /* In the worker's thread: when it begins, for each task that is taken from the queue,
+       and when it ends. */
     void (*set_up)(struct worker *worker);
-    bool (*make_ready)(struct worker *worker);
     struct result (*run)(struct worker *worker, task_fn task, const char *argument);
     void (*end)(struct worker *worker);
+
+    /* If tasks are offered; NULL otherwise. In any thread, when there may be some: offers
+       what it can. With the lock of future.c held: takes back what was offered, the
+       future's task, or the next one of any if that is NULL; returns NULL if a worker has
+       it. Whether a worker has it. Has the worker wait, when it is done, until all have
+       been called that have to be. */
+    void (*offer)(struct executor *executor);
+    struct future *(*take_back)(struct executor *executor, struct future *future);
+    bool (*has_begun)(struct executor *executor, const struct future *future);
+    void (*have_wait)(struct executor *executor, const struct future *future);
+
+    /* In the worker's thread: serves the worker to its end; or until the future is done,
+       for a callback that waits for it. */
+    void (*serve)(struct worker *worker);
+    void (*help)(struct worker *worker, struct future *future);
 
     /* Sends all workers the signal. */
     void (*stop)(struct executor *executor, int signal_number);
@@ -113,9 +135,30 @@ struct result initializer_failed(const struct worker *worker, struct result resu
 /* Has all tasks end as RESULT_BROKEN from now on, and say why. */
 void executor_break(struct executor *executor, const char *why);
 
+/* The result of each task of an executor that is broken. */
+struct result executor_broken_result(const struct executor *executor);
+
 /* If the running thread is a worker of the future's executor: runs it here, unless it has
    begun already. */
 void executor_help(struct future *future);
+
+/* For a future that is offered. Takes it back if no worker has it yet: then it is as if
+   it had not been offered, and the executor's hold on it is the caller's. Whether a
+   worker has it. Has that worker wait, when it is done, until all callbacks have
+   returned. */
+bool executor_take_back(struct future *future);
+bool executor_has_begun(const struct future *future);
+void executor_have_wait(const struct future *future);
+
+/* Takes the next future out of the queue. Returns NULL if there is none now. */
+struct future *executor_take_if_there(struct executor *executor);
+
+/* Waits until there is a task in the queue. Returns false when there will be none any
+   more. */
+bool executor_wait_for_task(struct executor *executor);
+
+/* Whether it takes no more tasks, and the queue is empty. */
+bool executor_is_drained(struct executor *executor);
 
 /* How many forks this process is away from the first one in which this was called. */
 unsigned process_generation(void);

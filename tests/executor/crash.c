@@ -70,6 +70,30 @@ static void a_worker_that_is_killed_costs_what_it_ran(void)
     executor_free(executor);
 }
 
+static void a_worker_that_is_killed_costs_nothing_that_is_next(void)
+{
+    enum { COUNT = 200 };
+    struct executor *executor = pool->open(2);
+    struct future *held[] = {submit(executor, hold, ""), submit(executor, hold, "")};
+    struct future *futures[COUNT];
+    pid_t pids[2];
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(executor, echo, "done");
+    has_begun(2);
+    assert_int_equal(find_grandchildren(getpid(), pids, 2), 2);
+    kill(pids[0], SIGKILL);
+    for (size_t i = 0; i < COUNT; i++)
+        comes_to(futures[i], RESULT_OK, "done");
+    release(1);
+    const struct result *first = future_result(held[0]);
+    const struct result *second = future_result(held[1]);
+    assert_int_equal(first->status == RESULT_BROKEN, second->status == RESULT_OK);
+    assert_int_equal(first->span.pid == pids[0], first->status == RESULT_BROKEN);
+    future_free(held[0]);
+    future_free(held[1]);
+    executor_free(executor);
+}
+
 /* A text that does not fit into a socket: its worker stands in the middle of it. */
 static struct result say_much(const char *argument)
 {
@@ -496,6 +520,7 @@ static const struct test_case crash_cases[] = {
     {PROCESSES_ONLY, NAMED(a_task_that_exits_costs_its_own_result)},
     {PROCESSES_ONLY, NAMED(a_worker_that_dies_in_its_sleep_costs_nothing)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_costs_what_it_ran)},
+    {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_costs_nothing_that_is_next)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_while_it_writes_hangs_nothing)},
     {PROCESSES_ONLY,
      NAMED(a_worker_that_dies_in_the_middle_of_an_answer_costs_what_it_ran)},

@@ -167,6 +167,25 @@ static void a_callback_may_cancel(void)
     executor_free(executor);
 }
 
+static void a_worker_does_not_go_on_before_it_has_called_back(void)
+{
+    struct executor *executor = pool->open(1);
+    for (size_t i = 0; i < 100; i++) {
+        struct future *future = submit(executor, hold, "");
+        struct future *victim = submit(executor, tell, "");
+        if (i % 2 == 0)
+            has_begun(1);
+        assert_true(future_on_done(future, cancel_from_callback, victim));
+        release(1);
+        comes_to(victim, RESULT_CANCELLED, "cancelled before it began");
+        if (i % 2 != 0)
+            has_begun(1);
+        assert_false(has_any_begun());
+        future_free(future);
+    }
+    executor_free(executor);
+}
+
 static void shut_down_from_callback(struct future *future, void *context)
 {
     (void)future;
@@ -275,6 +294,7 @@ static const struct test_case deadlock_cases[] = {
     {ANY_POOL, NAMED(a_callback_may_submit)},
     {ANY_POOL, NAMED(a_callback_may_wait_for_another_task)},
     {ANY_POOL, NAMED(a_callback_may_cancel)},
+    {ANY_POOL, NAMED(a_worker_does_not_go_on_before_it_has_called_back)},
     {ANY_POOL, NAMED(a_callback_may_shut_down)},
     {ANY_POOL, NAMED(a_callback_may_free_the_executor)},
     {ANY_POOL, NAMED(a_callback_may_submit_while_the_pool_shuts_down)},

@@ -49,6 +49,41 @@ static void can_be_cancelled_while_it_is_pending(void)
     executor_free(executor);
 }
 
+static void is_done_though_the_next_task_takes_long(void)
+{
+    struct executor *executor = pool->open(1);
+    struct future *first = submit(executor, echo, "first");
+    struct future *second = submit(executor, hold, "");
+    has_begun(1);
+    comes_to(first, RESULT_OK, "first");
+    assert_true(future_running(second));
+    assert_false(future_cancel(second));
+    release(1);
+    comes_to(second, RESULT_OK, "");
+    executor_free(executor);
+}
+
+/* Each is either cancelled or run, whoever is faster. */
+static void what_is_cancelled_never_runs(void)
+{
+    enum { COUNT = 500 };
+    struct executor *executor = pool->open(2);
+    struct future *futures[COUNT];
+    size_t cancelled = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(executor, tell, "ran");
+    for (size_t i = COUNT; i-- > 0;)
+        cancelled += future_cancel(futures[i]) ? 1 : 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        bool is_cancelled = future_cancelled(futures[i]);
+        comes_to(futures[i], is_cancelled ? RESULT_CANCELLED : RESULT_OK,
+                 is_cancelled ? "cancelled before it began" : "ran");
+    }
+    executor_free(executor);
+    has_begun(COUNT - cancelled);
+    assert_false(has_any_begun());
+}
+
 static void cannot_be_cancelled_once_it_has_begun(void)
 {
     struct executor *executor = pool->open(1);
@@ -285,6 +320,8 @@ static void a_callback_may_free_its_future(void)
 static const struct test_case future_cases[] = {
     {ANY_POOL, NAMED(is_pending_then_running_then_done)},
     {ANY_POOL, NAMED(can_be_cancelled_while_it_is_pending)},
+    {ANY_POOL, NAMED(is_done_though_the_next_task_takes_long)},
+    {ANY_POOL, NAMED(what_is_cancelled_never_runs)},
     {ANY_POOL, NAMED(cannot_be_cancelled_once_it_has_begun)},
     {ANY_POOL, NAMED(cancelling_wakes_who_waits)},
     {ANY_POOL, NAMED(waits_no_longer_than_it_is_told)},
