@@ -56,7 +56,8 @@ struct executor_options {
     /* How many tasks may wait; 0: any number. When so many wait, executor_submit() waits
        itself. A task that is cancelled keeps its place until a worker comes to it. A task
        of the pool's own may go beyond the bound, for if it waited, nobody might be left
-       to make room. */
+       to make room. In a process pool a bound costs time: nothing is laid out in advance
+       then for a process to take by itself. */
     size_t queue_capacity;
 
     /* Each worker runs it before its first task, with the argument, which is copied. If

@@ -189,6 +189,16 @@ bool board_is_done(const struct board *board, size_t index)
     return phase_of(atomic_load(&board->places[index].state)) == DONE;
 }
 
+bool board_is_in_use(const struct board *board)
+{
+    for (size_t i = 0; i < board->place_count; i++) {
+        enum phase phase = phase_of(atomic_load(&board->places[i].state));
+        if (phase != FREE && phase != OPEN)
+            return true;
+    }
+    return false;
+}
+
 size_t board_taken_by(const struct board *board, size_t number, double *begun)
 {
     for (size_t i = 0; i < board->place_count; i++) {

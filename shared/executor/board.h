@@ -54,6 +54,9 @@ bool board_is_taken(const struct board *board, size_t place);
 bool board_is_taken_by(const struct board *board, size_t place, size_t number);
 bool board_is_done(const struct board *board, size_t place);
 
+/* Whether any worker has a task. */
+bool board_is_in_use(const struct board *board);
+
 /* The place of the task that the worker of this number has, or NOWHERE; and when it has
    begun it, or 0. */
 size_t board_taken_by(const struct board *board, size_t number, double *begun);

@@ -568,11 +568,12 @@ static bool renew(struct worker *worker, struct result *result)
     return make_fit(worker, result);
 }
 
-/* Whether others can run what this worker cannot. */
+/* Whether others can run what this worker cannot: one that has a task is fit, even if its
+   thread has not heard yet that it is. */
 static bool are_others_fit(const struct worker *worker)
 {
-    const struct proxy *proxy = worker->state;
-    return atomic_load(&proxy->pool->fit_count) > 0 &&
+    const struct pool *pool = ((const struct proxy *)worker->state)->pool;
+    return (atomic_load(&pool->fit_count) > 0 || board_is_in_use(pool->board)) &&
            !atomic_load(&worker->executor->is_broken);
 }
 

@@ -384,13 +384,15 @@ static void it_outlives_the_thread_that_opened_it(void)
     executor_free(executor);
 }
 
-/* Dies if there is no byte left in the pipe. */
+/* Tells has_begun(), and dies, if there is no byte left in the pipe. */
 static struct result crash_if_none_is_left(const char *argument)
 {
     char byte;
     struct pollfd ready = {.fd = hold_on, .events = POLLIN};
-    if (poll(&ready, 1, 0) != 1 || read(hold_on, &byte, 1) != 1)
+    if (poll(&ready, 1, 0) != 1 || read(hold_on, &byte, 1) != 1) {
+        say_begun();
         crash(argument);
+    }
     return (struct result){.status = RESULT_OK};
 }
 
@@ -410,6 +412,7 @@ static void a_worker_that_cannot_be_replaced_leaves_the_tasks_to_the_others(void
     for (size_t i = 0; i < COUNT; i++)
         futures[i] = submit(executor, echo, "done");
     assert_int_equal(future_result(killed)->status, RESULT_BROKEN);
+    has_begun(2); /* so one that was to take its place has died already */
     release(1);
     for (size_t i = 0; i < COUNT; i++)
         comes_to(futures[i], RESULT_OK, "done");
