@@ -37,6 +37,8 @@ struct board {
     char another_gap[64];
     atomic_uint bell;     /* to sleep on: it changes when somebody is woken */
     atomic_uint sleepers; /* or more; never fewer */
+    atomic_uint gong; /* the same for those that wait to go on: a ring for one of those
+                             that sleep must not be heard by them instead */
     atomic_bool is_ended; /* nothing more will be hung up */
     struct place places[];
 };
@@ -108,10 +110,10 @@ size_t board_hang_up(struct board *board, task_fn task, const char *argument)
     return index;
 }
 
-static void ring(struct board *board, int count)
+static void ring(atomic_uint *bell, int count)
 {
-    atomic_fetch_add(&board->bell, 1);
-    syscall(SYS_futex, &board->bell, FUTEX_WAKE, count, NULL, NULL, 0);
+    atomic_fetch_add(bell, 1);
+    syscall(SYS_futex, bell, FUTEX_WAKE, count, NULL, NULL, 0);
 }
 
 void board_wake(struct board *board, size_t count)
@@ -124,12 +126,17 @@ void board_wake(struct board *board, size_t count)
             return;
     } while (
         !atomic_compare_exchange_weak(&board->sleepers, &sleepers, sleepers - woken));
-    ring(board, (int)woken);
+    ring(&board->bell, (int)woken);
 }
 
 void board_wake_all(struct board *board)
 {
-    ring(board, INT32_MAX);
+    ring(&board->bell, INT32_MAX);
+}
+
+void board_let_go_on(struct board *board)
+{
+    ring(&board->gong, INT32_MAX);
 }
 
 void board_end(struct board *board)
@@ -311,9 +318,9 @@ void board_wait(struct board *board, size_t index)
     _Atomic place_state *state = &board->places[index].state;
     place_state done = atomic_load(state);
     while ((done & HAS_TO_WAIT) && phase_of(done) == DONE) {
-        unsigned bell = atomic_load(&board->bell);
+        unsigned gong = atomic_load(&board->gong);
         if (atomic_load(state) != done)
             return;
-        syscall(SYS_futex, &board->bell, FUTEX_WAIT, bell, NULL, NULL, 0);
+        syscall(SYS_futex, &board->gong, FUTEX_WAIT, gong, NULL, NULL, 0);
     }
 }

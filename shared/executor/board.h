@@ -66,9 +66,11 @@ size_t board_taken_by(const struct board *board, size_t number, double *begun);
 bool board_forbid(struct board *board, size_t place);
 
 /* Has the process that takes the task at this place, when it is done, not go on before it
-   is taken off, and all are woken. Too late if it is done. Whether it does not go on. */
+   is taken off, and it is told so; too late if it is done. Whether it does not go on.
+   Tells all who wait so. */
 void board_have_wait(struct board *board, size_t place);
 bool board_has_to_wait(const struct board *board, size_t place);
+void board_let_go_on(struct board *board);
 
 /* Takes a task off whose result is there, or never will be. */
 void board_take_off(struct board *board, size_t place);

@@ -296,7 +296,7 @@ static void let_go_on(struct proxy *proxy)
     free_place(pool, proxy->waits_at);
     unlock(&pool->lock);
     proxy->waits_at = NOWHERE;
-    board_wake_all(pool->board);
+    board_let_go_on(pool->board);
 }
 
 /* The future whose result has come is done. */

@@ -186,6 +186,28 @@ static void a_worker_does_not_go_on_before_it_has_called_back(void)
     executor_free(executor);
 }
 
+static void hold_in_callback(struct future *future, void *context)
+{
+    (void)context;
+    struct result result = hold(future_argument(future));
+    result_free(&result);
+}
+
+static void a_callback_that_takes_long_holds_up_no_other_worker(void)
+{
+    struct executor *executor = pool->open(2);
+    struct future *future = submit(executor, hold, "");
+    has_begun(1);
+    assert_true(future_on_done(future, hold_in_callback, NULL));
+    release(1);
+    has_begun(1);
+    for (size_t i = 0; i < 2000; i++)
+        comes_to(submit(executor, echo, "other"), RESULT_OK, "other");
+    release(1);
+    future_free(future);
+    executor_free(executor);
+}
+
 static void shut_down_from_callback(struct future *future, void *context)
 {
     (void)future;
@@ -295,6 +317,7 @@ static const struct test_case deadlock_cases[] = {
     {ANY_POOL, NAMED(a_callback_may_wait_for_another_task)},
     {ANY_POOL, NAMED(a_callback_may_cancel)},
     {ANY_POOL, NAMED(a_worker_does_not_go_on_before_it_has_called_back)},
+    {ANY_POOL, NAMED(a_callback_that_takes_long_holds_up_no_other_worker)},
     {ANY_POOL, NAMED(a_callback_may_shut_down)},
     {ANY_POOL, NAMED(a_callback_may_free_the_executor)},
     {ANY_POOL, NAMED(a_callback_may_submit_while_the_pool_shuts_down)},
