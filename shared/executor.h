@@ -86,7 +86,8 @@ struct executor_options {
  * a maximum of tasks per worker.
  *
  * Processes are forked from a small process of their own, which this call forks: open the
- * pool before you start threads. Standard output and error are flushed before. The
+ * pool before you start threads. Standard output and error are flushed before. What they
+ * share with us is the memory where the tasks lie that are next, and nothing else. The
  * workers ignore SIGINT, so that Ctrl-C is for their parent; if that dies, they die too.
  * A worker that dies costs what it ran: RESULT_BROKEN, and another takes its place.
  */
