@@ -169,7 +169,9 @@ void wait_end(struct request *request, enum outcome outcome);
 /* Says how long the loop may sleep. Returns false if it may until there is an event. */
 bool wait_timeout(struct timespec *time);
 
-/* Ends the waits whose time is over. */
+/* Ends the wait whose time was over first, if there is one. One at a time: if many were
+   over at once, those who ask for the next page meanwhile would be seen only after all of
+   them, and from then on all would come at once, again and again. */
 void wait_expire(void);
 
 /* Ends all waits. */

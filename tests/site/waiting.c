@@ -141,8 +141,7 @@ bool wait_timeout(struct timespec *time)
 
 void wait_expire(void)
 {
-    int64_t now = nanoseconds();
-    while (heap_count > 0 && heap[0]->deadline <= now)
+    if (heap_count > 0 && heap[0]->deadline <= nanoseconds())
         wait_end(heap[0], EXPIRED);
 }
 
