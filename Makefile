@@ -73,6 +73,7 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/common.o 
 		$(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(BENCH_LIBRARIES) -lm -o $@
 
+$(BUILD)/bench/floor: BENCH_LIBRARIES = $(LIBRARIES)
 $(BUILD)/bench/tasks/glib.o: override CFLAGS += $(shell pkg-config --cflags glib-2.0)
 $(BUILD)/bench/tasks/glib: BENCH_LIBRARIES = $(shell pkg-config --libs glib-2.0)
 $(BUILD)/bench/tasks/libuv: BENCH_LIBRARIES = $(shell pkg-config --libs libuv)

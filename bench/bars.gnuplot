@@ -27,7 +27,7 @@ unset key
 set style fill solid noborder
 
 is_ours(name) = name eq "executor" || name[1:1] eq "0" || name[1:1] eq "1"
-is_floor(name) = name eq "ideal" || name[1:4] eq "bare" || name[1:5] eq "futex" || \
+is_floor(name) = name[1:5] eq "ideal" || name[1:4] eq "bare" || name[1:5] eq "futex" || \
     name[1:5] eq "write"
 color(name) = is_floor(name) ? 0x9aa5b1 : is_ours(name) ? 0x1f6feb : 0xd9822b
 cut(x) = x > longest ? longest : x

@@ -1,14 +1,16 @@
 /*
  * What no pool can go below: the bare system calls that have to come between a thread, or
- * a process, and another. Prints the seconds of one step.
+ * a process, and another. Prints the seconds of one step, or of all forks.
  *
  *     floor wake COUNT      futex(2) wakes, and nobody sleeps
  *     floor handover COUNT  it wakes a thread, which then runs
  *     floor socket COUNT    20 bytes are written to a socket pair, and read at once
  *     floor message COUNT   20 bytes are written, and wake a process, which reads them
+ *     floor forks COUNT     so many processes begin and end
  */
 #include "common.h"
 
+#include "http.h"
 #include "monotonic.h"
 
 #include <errno.h>
@@ -145,6 +147,35 @@ static double message(size_t count)
     return seconds / (double)(2 * count);
 }
 
+/* Forks so many processes from one that has libcurl ready, as a pool of processes has to,
+   and waits for their end. They live until all are there. Returns the time for all. */
+static double forks(size_t count)
+{
+    int sockets[2];
+    http_open(1, NULL);
+    open_sockets(sockets);
+    double begin = monotonic_seconds();
+    for (size_t i = 0; i < count; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            fail("cannot fork: %s", strerror(errno));
+        if (pid == 0) {
+            char byte;
+            close(sockets[0]);
+            _exit(read(sockets[1], &byte, 1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        }
+    }
+    close(sockets[0]);
+    for (size_t i = 0; i < count; i++) {
+        if (waitpid(-1, NULL, 0) < 0)
+            fail("waitpid: %s", strerror(errno));
+    }
+    double seconds = monotonic_seconds() - begin;
+    close(sockets[1]);
+    http_close();
+    return seconds;
+}
+
 int main(int argc, char *argv[])
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -157,6 +188,8 @@ int main(int argc, char *argv[])
         print_number(write_and_read(count));
     else if (strcmp(what, "message") == 0)
         print_number(message(count));
+    else if (strcmp(what, "forks") == 0)
+        print_number(forks(count));
     else
-        fail("usage: floor wake|handover|socket|message COUNT");
+        fail("usage: floor wake|handover|socket|message|forks COUNT");
 }

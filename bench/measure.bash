@@ -200,6 +200,11 @@ bench_fetch() {
     for ((run = 1; run <= repeat; run++)); do
         calculate "$page_count / $fetch_workers * $page_delay / 1000"
         record seconds ideal "$page_count" "$fetch_workers" "$value"
+        progress 'forks'
+        if ask forks "$programs/floor" forks "$fetch_workers"; then
+            calculate "$value + $number"
+            record seconds 'ideal and forks' "$page_count" "$fetch_workers" "$value"
+        fi
         for program in "${lessons[@]:1}" 'bare sockets' "${peers[@]}"; do
             fetch "$program" "$fetch_workers" || continue
             record seconds "$program" "$page_count" "$fetch_workers" "$seconds"

@@ -80,6 +80,7 @@ list_rows() {
             for lesson in "${lessons[@]}"; do
                 row "$lesson" seconds "$lesson" ideal "$(limit_of "$lesson" 1.03)"
             done
+            row 'ideal and forks; a floor' seconds 'ideal and forks' ideal -
             row 'bare sockets; a floor' seconds 'bare sockets' ideal -
             rows "$executor" seconds "$executor" 'bare sockets' curl "${pages[@]}"
             rows "the site's CPU" site_cpu_seconds "$executor" curl
