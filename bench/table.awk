@@ -87,7 +87,7 @@ function judge(what, limit, our_value, ratio) {
 }
 
 function short(number) {
-    return number == "" ? "-" : sprintf(number >= 1000 ? "%.0f" : "%.3g", number)
+    return number == "" ? "-" : sprintf(number >= 1000 ? "%.0f" : "%.4g", number)
 }
 
 function print_line(label, ours, theirs, peer, ratio, limit, reached, line) {

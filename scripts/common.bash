@@ -84,14 +84,14 @@ stop_child() {
 
 site='' # the process of the local site
 
-# start_site FOLDER: starts the site on a free port, with what it has to say in files in the
-# folder, and sets `site_address`.
+# start_site FOLDER [OPTION...]: starts the site on a free port, with what it has to say in
+# files in the folder, and sets `site_address`.
 start_site() {
     # A proxy cannot reach this machine's own 127.0.0.1.
     unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
     export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
     mkfifo -- "$1/address"
-    "$build_folder/site" --port 0 >"$1/address" 2>"$1/site.log" </dev/null &
+    "$build_folder/site" --port 0 "${@:2}" >"$1/address" 2>"$1/site.log" </dev/null &
     site=$!
     # shellcheck disable=SC2034 # for who sources this
     if ! read -r -t 20 site_address <"$1/address"; then

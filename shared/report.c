@@ -38,6 +38,7 @@ static struct {
     size_t done;
     size_t failed;
     bool is_quiet;
+    bool has_terminal; /* standard output */
     double started;
     struct bar *bar; /* NULL: there is none */
 
@@ -125,6 +126,7 @@ void report_open(const struct arguments *arguments)
 
     report.page_count = arguments->url_count;
     report.is_quiet = arguments->quiet;
+    report.has_terminal = isatty(STDOUT_FILENO);
     report.started = monotonic_seconds();
     if (!report.is_quiet && report.page_count >= MANY_PAGES && isatty(STDERR_FILENO))
         report.bar = new_bar();
@@ -217,9 +219,8 @@ static void print_error(const char *url, const char *reason)
 /* A program gets the URL as it was given; a terminal could take it for a command. */
 static void print_title(const char *url, const char *title)
 {
-    bool is_terminal = isatty(STDOUT_FILENO);
-    char *tidy_url = is_terminal ? text_tidy(url, strlen(url)) : NULL;
-    if (is_terminal)
+    char *tidy_url = report.has_terminal ? text_tidy(url, strlen(url)) : NULL;
+    if (report.has_terminal)
         clear_bar();
     if (printf("%s\t%s\n", tidy_url == NULL ? url : tidy_url, title) < 0 ||
         ferror(stdout))

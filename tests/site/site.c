@@ -26,8 +26,9 @@
 #define FAILED 1
 #define WRONG_USAGE 2
 #define BACKLOG 4096
-#define CONNECTION_MEMORY ((size_t)128 * 1024) /* room for long URLs */
-#define OTHER_DESCRIPTORS 32                   /* that are not a client's connection */
+#define LONG_URLS ((size_t)128 * 1024) /* what a connection needs for them */
+#define SHORT_URLS ((size_t)32 * 1024)
+#define OTHER_DESCRIPTORS 32 /* that are not a client's connection */
 
 struct options {
     uint16_t port;
@@ -35,6 +36,7 @@ struct options {
     const char *certificate;
     const char *key;
     const char *pages;
+    size_t connection_memory;
 };
 
 static void print_help(void)
@@ -46,6 +48,7 @@ static void print_help(void)
          "      --certificate FILE  the certificate (PEM)\n"
          "      --key FILE          its private key (PEM)\n"
          "      --pages DIR         the folder with the files that /file/NAME serves\n"
+         "      --short-urls        URLs of 25 KB at most: connections cost less then\n"
          "      --help              show this");
 }
 
@@ -66,9 +69,10 @@ static struct options parse_options(int argc, char **argv)
         {"certificate", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {"pages", required_argument, NULL, 'd'},
+        {"short-urls", no_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {0};
+    struct options options = {.connection_memory = LONG_URLS};
 
     for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (name) {
@@ -86,6 +90,9 @@ static struct options parse_options(int argc, char **argv)
             break;
         case 'd':
             options.pages = optarg;
+            break;
+        case 's':
+            options.connection_memory = SHORT_URLS;
             break;
         case 'h':
             print_help();
@@ -195,7 +202,7 @@ static struct MHD_Daemon *start_daemon(const struct options *options, int listen
         MHD_OPTION_URI_LOG_CALLBACK, request_started, NULL, MHD_OPTION_NOTIFY_COMPLETED,
         request_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stats_connection, NULL,
         MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_HTTPS_MEM_CERT, certificate,
+        options->connection_memory, MHD_OPTION_HTTPS_MEM_CERT, certificate,
         MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
     if (daemon == NULL)
         errx(FAILED, "cannot start%s", options->tls ? ": a bad certificate or key?" : "");
