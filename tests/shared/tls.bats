@@ -69,3 +69,18 @@ matches target host name '127.0.0.1'"
     assert_equal "$(grep -c 'Gathered 50$' <<<"$output")" 50
     assert_status 0
 }
+
+# phases_of FILE: of its pages, in order.
+phases_of() {
+    jq --compact-output '[.[] | select(.cat == "phase").name]' "$1"
+}
+
+@test "a trace has the phase in which TLS is agreed on" {
+    serve_with right
+    cd "$BATS_TEST_TMPDIR"
+    fetch --trace agreed --cacert "$BATS_FILE_TMPDIR/right.pem" "$SITE/page/1"
+    assert_equal "$(phases_of agreed)" '["name lookup","connect","TLS","first byte","body"]'
+    fetch --trace refused "$SITE/page/1"
+    # To libcurl there is no connection yet then.
+    assert_equal "$(phases_of refused)" '["name lookup","connect"]'
+}
