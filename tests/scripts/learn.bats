@@ -162,7 +162,7 @@ second=02-threads
 
 @test "lesson 1 begins with a program that prints its URLs" {
     FROM="$copy/scripts/starter" TO="$BATS_TEST_TMPDIR/starter" \
-        make -C "$copy" --silent program CFLAGS='-O2 -Werror'
+        make -C "$copy" --silent program BUILD=build CFLAGS='-O2 -Werror'
     run "$BATS_TEST_TMPDIR/starter" http://a/ http://b/
     assert_equal "$status" 0
     assert_equal "$output" $'http://a/\nhttp://b/'
