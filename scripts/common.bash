@@ -44,6 +44,17 @@ find_lesson() {
     wrong_usage "there is no lesson $number"
 }
 
+# Sets `bats` to the command. Where the kernel moves addresses about by more than
+# ThreadSanitizer can bear, it must not; some containers do not let us say so.
+find_bats() {
+    # shellcheck disable=SC2034 # for who sources this
+    bats=(bats)
+    if setarch --addr-no-randomize true 2>/dev/null; then
+        # shellcheck disable=SC2034
+        bats=(setarch --addr-no-randomize bats)
+    fi
+}
+
 # ---- What is running -------------------------------------------------------------------
 
 child='' # the process group that run_and_wait waits for

@@ -6,6 +6,7 @@ load ../helper
 # already comes along. It also has a folder for temporary files, which has to be empty again
 # after each command.
 setup() {
+    local sanitizer
     copy="$BATS_TEST_TMPDIR/the course"
     work=$copy/work
     export TMPDIR=$BATS_TEST_TMPDIR/temporary
@@ -14,6 +15,12 @@ setup() {
     if [[ -x $ROOT/build/site ]]; then
         mkdir "$copy/build"
         cp -a "$ROOT"/build/{libshared.a,lessons,shared,site,tests,[0-9]*} "$copy/build"
+        for sanitizer in address thread; do
+            if [[ -e $ROOT/build/$sanitizer/libshared.a ]]; then
+                mkdir "$copy/build/$sanitizer"
+                cp -a "$ROOT/build/$sanitizer"/{libshared.a,shared} "$copy/build/$sanitizer"
+            fi
+        done
     fi
     cd "$copy" || return
 }
@@ -104,6 +111,35 @@ second=02-threads
     assert_equal "$status" 1
     assert_equal "$stderr" \
         'scripts/learn: all lessons are done; scripts/learn start NN goes back to one'
+}
+
+@test "an experiment in the course's own programs that was not undone is told" {
+    git init --quiet . && git add lessons
+    git -c user.name=x -c user.email=x commit --quiet --message x
+    learn start
+    assert_equal "$stderr" ''
+    echo '/* an experiment */' >>"lessons/$first/main.c"
+    learn start
+    assert_equal "$stderr" \
+        "scripts/learn: the course's own programs are changed: \`git checkout lessons\` puts them back"
+}
+
+@test "a leak, and a race, that the checks do not see, the sanitizers do" {
+    keep_checks $first 'at the end how many'
+    learn start
+    sed '/result_free/d' "lessons/$first/main.c" | write_main $first
+    learn check
+    assert_equal "$status" 1
+    assert_line '1 of 1 checks passed'
+    assert_line --regexp '^ +SUMMARY: AddressSanitizer: [0-9]+ byte\(s\) leaked'
+    keep_checks $second 'at the end how many'
+    learn start 2
+    cp "lessons/$second/main.c" "$work/$second"
+    (cd "$work/$second" && git apply "$ROOT/tests/wrong/$second/counts-without-a-lock.patch")
+    learn check
+    assert_equal "$status" 1
+    assert_line '1 of 1 checks passed'
+    assert_line --regexp '^ +SUMMARY: ThreadSanitizer: data race'
 }
 
 @test "the progress outlives lines that nobody understands, and one that was cut off" {
@@ -269,9 +305,10 @@ at most 1 may be in flight"
     assert_regex "${lines[2]}" \
         '^        line 1 of its standard output should be "[^ ]*/page/3	Page 3"; it is "[^ ]*/page/3"$'
     assert_equal "$(grep -c 'should be "' <<<"$output")" 1
-    assert_equal "$(tail -n 3 <<<"$output")" 'FAILED  it fetches the pages in the order given
+    assert_equal "$(tail -n 4 <<<"$output")" "FAILED  it fetches the pages in the order given
 FAILED  it tells at the end how many pages it has fetched
-0 of 3 checks passed'
+0 of 3 checks passed
+scripts/check 01 work/$first explains all that failed"
 }
 
 @test "when the checks pass, the lesson is done and the next is offered" {
@@ -339,7 +376,7 @@ scripts/learn start 01 puts the starter there"
     assert_line --index 2 \
         '        it should have ended; after 1 seconds it was still running, and was stopped'
     assert_equal "${lines[-1]}" \
-        '0 of 12 checks passed; 11 were not tried, since the program had to be stopped'
+        '0 of 12 checks passed; not tried, since the program had to be stopped: 11'
     assert_none_left
 }
 
@@ -362,7 +399,7 @@ scripts/learn start 01 puts the starter there"
     learn check
     assert_equal "$status" 1
     assert_line '        it was ended by signal 9, SIGKILL'
-    assert_equal "${lines[-1]}" '0 of 2 checks passed'
+    assert_line '0 of 2 checks passed'
 }
 
 # ---- Help ------------------------------------------------------------------------------
