@@ -44,6 +44,29 @@ find_lesson() {
     wrong_usage "there is no lesson $number"
 }
 
+# Fills `lessons` with the names of the folders in lessons/, in their order.
+find_lessons() {
+    local folder
+    lessons=()
+    for folder in "$repository"/lessons/[0-9]*-*/; do
+        [[ ! -e $folder/main.c ]] || lessons+=("$(basename -- "$folder")")
+    done
+    ((${#lessons[@]} > 0)) ||
+        fail "there is no lesson in $repository/lessons; is the clone complete?"
+}
+
+# find_columns DEFAULT: sets `columns` to what the terminal has that is standard output; where
+# there is none, to the default.
+find_columns() {
+    columns=''
+    if [[ -t 1 ]]; then
+        read -r _ columns < <(stty size <&3 2>/dev/null) || true
+    fi 3>&1
+    if [[ ! $columns =~ ^[1-9][0-9]*$ ]]; then
+        columns=$1
+    fi
+}
+
 # Sets `bats` to the command. Where the kernel moves addresses about by more than
 # ThreadSanitizer can bear, it must not; some containers do not let us say so.
 find_bats() {

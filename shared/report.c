@@ -241,10 +241,11 @@ static void keep_visit(const char *url, const struct result *title)
         .place = text_tidy(place, strlen(place)),
         .span = title->span,
     };
+    if (visit->place == NULL)
+        return;
     if (visit->has_failed && title->text != NULL)
         visit->error = text_tidy(title->text, strlen(title->text));
-    if (visit->place != NULL)
-        report.visit_count++;
+    report.visit_count++;
 }
 
 void report_page(const char *url, const struct result *title)
