@@ -10,6 +10,11 @@ teardown_file() {
     stop_site
 }
 
+@test "channel.h: a message arrives whole, whatever interrupts it" {
+    run "$BUILD/tests/channel_test"
+    assert_success
+}
+
 @test "charset.h and text.h: what browsers make of a page's bytes" {
     run "$BUILD/tests/charset_test"
     assert_success

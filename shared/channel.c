@@ -1,0 +1,36 @@
+#include "channel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+bool send_all(int socket, const void *bytes, size_t length)
+{
+    const char *next = bytes;
+    while (length > 0) {
+        ssize_t sent = send(socket, next, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR)
+            return false;
+        if (sent > 0) {
+            next += sent;
+            length -= (size_t)sent;
+        }
+    }
+    return true;
+}
+
+bool receive_all(int socket, void *bytes, size_t length)
+{
+    char *next = bytes;
+    while (length > 0) {
+        ssize_t received = recv(socket, next, length, 0);
+        if (received == 0)
+            errno = next == bytes ? 0 : ECONNRESET;
+        if (received == 0 || (received < 0 && errno != EINTR))
+            return false;
+        if (received > 0) {
+            next += received;
+            length -= (size_t)received;
+        }
+    }
+    return true;
+}
