@@ -34,3 +34,22 @@ bool receive_all(int socket, void *bytes, size_t length)
     }
     return true;
 }
+
+bool send_packet(int socket, const void *bytes, size_t length, bool waits)
+{
+    ssize_t sent;
+    do {
+        sent = send(socket, bytes, length,
+                    waits ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0;
+}
+
+ssize_t receive_packet(int socket, void *bytes, size_t capacity)
+{
+    ssize_t received;
+    do {
+        received = recv(socket, bytes, capacity, MSG_DONTWAIT);
+    } while (received < 0 && errno == EINTR);
+    return received;
+}

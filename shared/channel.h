@@ -1,16 +1,19 @@
 /*
- * Whole messages over a stream socket. A stream keeps no message boundaries: what was
- * sent as 100 bytes may be received as 60 and 40. These two go on until all bytes are
- * through.
+ * Whole messages over a socket. A stream keeps no message boundaries: what was sent as 100
+ * bytes may be received as 60 and 40. So send_all() and receive_all() go on until all
+ * bytes are through. They wait, so the socket must be blocking. After a failure the stream
+ * may be in the middle of a message: close it.
  *
- * Both wait, so the socket must be blocking. A call that a signal interrupts (EINTR) is
- * made again. After a failure the stream may be in the middle of a message: close it.
+ * A call that a signal interrupts (EINTR) is made again, here and below.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
+
+/* ---- Over a stream socket (SOCK_STREAM) ---- */
 
 /*
  * Sends all the bytes. Returns false with errno as send(2) left it: EPIPE or ECONNRESET
@@ -30,5 +33,16 @@ bool send_all(int socket, const void *bytes, size_t length);
  * and whatever else recv(2) says. A length of 0 is true, and receives nothing.
  */
 bool receive_all(int socket, void *bytes, size_t length);
+
+/* ---- Over a socket that keeps message boundaries (SOCK_SEQPACKET) ---- */
+
+/* Sends one message. Returns false with errno as send(2) left it: EAGAIN if there is no
+   room for it now and `waits` is false; EPIPE if the other end is closed. */
+bool send_packet(int socket, const void *bytes, size_t length, bool waits);
+
+/* Receives one message without waiting, and returns its length; a longer message than
+   `capacity` is cut. Returns 0 if all other ends are closed, or -1 with errno as recv(2)
+   left it: EAGAIN if there is no message now. */
+ssize_t receive_packet(int socket, void *bytes, size_t capacity);
 
 #endif

@@ -33,10 +33,21 @@ struct future;
 struct as_completed;
 
 /*
- * What a worker runs: a string in, a result out, whose text comes from malloc and belongs
- * to the executor then. A task that returns a text of NULL has said "" if all went well.
- * In a process pool it runs in another process: it sees the memory as it was when the
- * pool was opened, and nobody sees what it changes.
+ * What a worker runs: a string in, a result out. The result's text comes from malloc and
+ * belongs to the executor from then on; a text of NULL counts as "" if the status is
+ * RESULT_OK. A task that returns RESULT_CANCELLED has run, so its result is RESULT_FAILED.
+ *
+ * What a pool does not promise: argument and text are C strings, which end at their first
+ * NUL. A task has no context but its argument. In a process pool the task runs in another
+ * process: it sees the memory as it was when the pool was opened, and nobody sees what it
+ * changes; and the descriptors that were open then stay open in the workers until the pool
+ * is freed.
+ *
+ * A task that ends its worker costs its own result, which is RESULT_BROKEN, and another
+ * worker takes the place: pthread_exit(3) and pthread_cancel(3) end a thread, exit(3) and a
+ * signal a process. In a process, exit(3) runs the handlers that the task has registered
+ * with atexit(3), and not those of its parent. What a task has printed through stdio is
+ * written when it returns.
  */
 typedef struct result (*task_fn)(const char *argument);
 
@@ -53,25 +64,30 @@ struct executor_options {
        may use, and for threads 4 more, but at most 32. */
     size_t workers;
 
-    /* How many tasks may wait; 0: any number. When so many wait, executor_submit() waits
-       itself. A task that is cancelled keeps its place until a worker comes to it. A task
-       of the pool's own may go beyond the bound, for if it waited, nobody might be left
-       to make room. In a process pool a bound costs time: nothing is laid out in advance
-       then for a process to take by itself. */
+    /* How many tasks may wait; 0: any number. When that many wait, executor_submit() waits
+       too. A task that is cancelled keeps its place until a worker comes to it. A task or
+       callback of the pool's own may go beyond the bound: if it waited, nobody might be
+       left to make room. In a process pool a bound costs time, because a worker that is
+       free finds no task that is ready for it to claim. */
     size_t queue_capacity;
 
-    /* Each worker runs it before its first task, with the argument, which is copied. If
-       it returns anything but RESULT_OK, the pool is broken: all tasks that have not
-       begun are RESULT_BROKEN, and say why. If a worker's process dies of it, others are
-       tried; and while no worker is fit, each task is RESULT_BROKEN. */
+    /* Each worker runs it before its first task, with the argument, which is copied. If it
+       returns anything but RESULT_OK, or ends a worker that is a thread, the pool is
+       broken: all tasks that have not begun are RESULT_BROKEN, with the reason. If it ends
+       a worker that is a process, others are tried; and while none is ready, each task is
+       RESULT_BROKEN. */
     task_fn initializer;
     const char *initializer_argument;
 
-    /* Process pools: a worker that has run so many tasks is replaced; 0: never. */
+    /* Process pools: a worker that has run this many tasks is replaced; 0: never. */
     size_t max_tasks_per_worker;
 
-    /* Process pools: how long a task, or the initializer, may run; 0: for ever. Then its
-       worker is killed and replaced, and the task is RESULT_TIMED_OUT. */
+    /* Process pools: how many seconds a task, or the initializer, may run; 0: for ever.
+       Then its worker is killed and replaced, and the task is RESULT_TIMED_OUT. What counts
+       is how long the task ran, not how long its result took to arrive; but a worker that
+       does not deliver a result for a second longer than that is given up as well. Without
+       a limit, a worker that has been stopped (SIGSTOP) holds up its task until it is
+       continued. */
     double task_seconds;
 };
 
@@ -86,10 +102,11 @@ struct executor_options {
  * a maximum of tasks per worker.
  *
  * Processes are forked from a small process of their own, which this call forks: open the
- * pool before you start threads. Standard output and error are flushed before. What they
- * share with us is the memory where the tasks lie that are next, and nothing else. The
- * workers ignore SIGINT, so that Ctrl-C is for their parent; if that dies, they die too.
- * A worker that dies costs what it ran: RESULT_BROKEN, and another takes its place.
+ * pool before you start threads. All output streams are flushed
+ * before (fflush(3) with NULL). What the processes share with their parent is the memory of
+ * the tasks that are next, and nothing else. The workers ignore SIGINT, so that Ctrl-C is
+ * for their parent; if that dies, they die too. If the small process dies, the pool is
+ * broken: every task that is not done is RESULT_BROKEN.
  */
 struct executor *thread_pool_executor(size_t workers);
 struct executor *process_pool_executor(size_t workers);
@@ -119,8 +136,8 @@ struct future *executor_try_submit(struct executor *executor, task_fn task,
 
 /* How executor_map() goes about it. Zero is the default. */
 struct map_options {
-    size_t window;  /* so many tasks are there at once; 0: 16 for each worker */
-    double seconds; /* give up after so many; 0: never */
+    size_t window;  /* how many tasks are there at once; 0: 16 for each worker */
+    double seconds; /* after which it gives up; 0: never */
 };
 
 /*
@@ -134,7 +151,7 @@ struct map_options {
  *
  * Returns true when all is done. Otherwise the tasks that have not begun are cancelled,
  * those that have are left to end by themselves, and errno is ECANCELED if the sink ended
- * it, ETIMEDOUT, or what executor_submit() says.
+ * it, ETIMEDOUT, EDEADLK as future_result() says, or what executor_submit() says.
  */
 bool executor_map(struct executor *executor, task_fn task,
                   const char *(*next)(void *context),
@@ -144,10 +161,14 @@ bool executor_map(struct executor *executor, task_fn task,
 
 /* ---- Shutting down ---- */
 
+/* Takes no more tasks, and returns at once: Python's shutdown(wait=False). What was
+   submitted is still done. Free the executor all the same; that waits. */
+void executor_close(struct executor *executor);
+
 /* Takes no more tasks, and returns when all that were submitted are done and the workers
    have ended. May be called twice, and from several threads at once. In a task or
-   callback of the pool's own it cannot wait, and only does the former. NULL is nothing to
-   do, here and below. */
+   callback that a thread of the pool's own runs it cannot wait, and is executor_close().
+   NULL is nothing to do, here and below. */
 void executor_shutdown(struct executor *executor);
 
 /* The same, but cancels the tasks that have not begun. */
@@ -162,23 +183,34 @@ void executor_shutdown_now(struct executor *executor);
 bool executor_terminate_workers(struct executor *executor);
 bool executor_kill_workers(struct executor *executor);
 
-/* Shuts the executor down, waits, and frees it. Its futures stay. In a task of the pool's
-   own, and in a callback that a worker calls, it returns at once, and the last worker
-   does it. What is pending when the program ends without this call is lost. */
+/* Shuts the executor down, waits, and frees it. Its futures stay valid, and keep some
+   memory of it until the last one is freed. In a task or callback that a thread of the
+   pool's own runs, it returns at once, and the rest happens when the tasks are done. What
+   is pending when the program ends without this call is lost. */
 void executor_free(struct executor *executor);
 
 /* ---- A future ---- */
 
-/* Waits until the task is done. The result belongs to the future, and lives as long; its
-   text is never NULL. A future of NULL, which a submit that failed returned, is
-   RESULT_FAILED. A task that waits here for another of the same pool which has not begun
-   runs it itself, within its own stack, so that even a pool of one worker does not come
-   to a standstill. (Only here: a task that waits in another way should not wait for its
-   own pool.) */
+/*
+ * Waits until the task is done. The result belongs to the future, and lives as long; its
+ * text is never NULL. A future of NULL, which a submit that failed returned, is
+ * RESULT_FAILED. This, and every other call below that waits for futures, is a cancellation
+ * point (pthread_cancel(3)).
+ *
+ * In a task: if the task waits for another one of the same thread pool that has not begun,
+ * the call runs that one itself, on the same stack, so that even a pool of one worker does
+ * not come to a standstill. The same holds for every other call that waits for futures.
+ *
+ * Where waiting would never end, the call fails at once. The result is RESULT_FAILED then,
+ * says why, and belongs to nobody; the future goes on. errno is
+ *
+ *   EDEADLK  in a callback, for a future of the same pool that is not done
+ *   EPERM    in a process that was forked from the one that has the pool's workers
+ */
 const struct result *future_result(struct future *future);
 
-/* Waits so many seconds at most. If it is not done then (future_done() says so), the
-   result is RESULT_TIMED_OUT, and the future goes on. */
+/* The same, but waits at most this many seconds. If the task is not done then
+   (future_done() says so), the result is RESULT_TIMED_OUT, and the future goes on. */
 const struct result *future_result_within(struct future *future, double seconds);
 
 /* The argument that the task has, a copy of what was submitted. It lives as long as the
@@ -196,10 +228,15 @@ bool future_running(const struct future *future);
 bool future_done(const struct future *future);
 
 /*
- * Has the callback called once when the future is done: by the worker, or by who cancels
- * it; or at once, by the caller, if it is done already. Several are called in the order
- * in which they came. A callback may do all that is here with its future, free it too.
- * Returns false with ENOMEM, and then it will not be called.
+ * Has the callback called once when the future is done: by the pool's own thread that has
+ * its result, which is a worker in a thread pool and the one manager of all workers in a
+ * process pool; by the thread that cancels the future; or at once, by the caller, if the
+ * future is done already. A callback that takes long delays the results behind it.
+ * Callbacks of one future are called in the order in which they were added. A callback may
+ * do all that is here with its future, free it too, but not wait for a future of the same
+ * pool that is not done: see future_result().
+ *
+ * Returns false with ENOMEM, and then the callback will not be called.
  */
 bool future_on_done(struct future *future,
                     void (*callback)(struct future *future, void *context),
@@ -217,8 +254,9 @@ enum wait_until {
     ALL_COMPLETED,
 };
 
-/* Waits until it is so, at most so many seconds. Returns false with ETIMEDOUT if it is
-   not so then. Which ones are done, future_done() says. */
+/* Waits until it is so, at most this many seconds. Returns false with ETIMEDOUT if it is
+   not so then, with EDEADLK or EPERM as future_result() does, or with ENOMEM. Which ones
+   are done, future_done() says. */
 bool futures_wait(struct future *const futures[], size_t count, enum wait_until until,
                   double seconds);
 
@@ -239,7 +277,8 @@ struct as_completed *as_completed_open(struct future *const futures[], size_t co
                                        double seconds);
 
 /* The next one that is done; waits for it. Returns NULL with errno 0 after the last, with
-   ETIMEDOUT when the time is over, with EINVAL if `completed` is NULL. */
+   ETIMEDOUT when the time is over, with EDEADLK or EPERM as future_result() does, and with
+   EINVAL if `completed` is NULL. */
 struct future *as_completed_next(struct as_completed *completed);
 
 /* NULL is nothing to do. */

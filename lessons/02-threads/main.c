@@ -7,7 +7,7 @@
 #include "arguments.h"
 #include "http.h"
 #include "report.h"
-#include "threads.h"
+#include "sync.h"
 #include "title.h"
 #include "worker.h"
 

@@ -1,11 +1,17 @@
 /*
- * What all executors have in common: a queue of futures, and worker threads that take
- * them out of it.
+ * What all executors have in common: opening, submitting, the threads of the executor's
+ * own, shutting down, and the references that keep its memory.
+ *
+ *      executor_submit() --> queue --> a worker thread          (thread pool)
+ *                              |
+ *                              +-----> dispatch() --> worker    (other kinds)
+ *
+ * The executor's memory is freed when the last reference is given up. Its owner, its
+ * threads and its futures hold one each; so a future can always ask its executor.
  */
 #include "internal.h"
 
 #include "monotonic.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,10 +21,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-/* The worker whose thread this is; NULL: it is none's. */
-static _Thread_local struct worker *this_worker;
+enum { MOST_WORKERS = 1000000 }; /* no machine has memory for more */
 
 struct result result_broken(const char *format, ...)
 {
@@ -40,217 +46,108 @@ size_t usable_cpus(void)
     return count > 0 ? (size_t)count : 1;
 }
 
-/* ---- Whose it is, and who still needs it ---- */
+/* ---- References ---- */
 
-/* Whether we are in a forked child, and the executor's workers are not. */
-static bool is_elsewhere(const struct executor *executor)
+bool executor_is_elsewhere(const struct executor *executor)
 {
-    return executor->generation != process_generation();
+    return executor->generation != fork_generation();
 }
 
-static bool is_own_worker(const struct executor *executor)
+static void destroy(struct executor *executor)
 {
-    return this_worker != NULL && this_worker->executor == executor &&
-           !is_elsewhere(executor);
-}
-
-static void executor_destroy(struct executor *executor)
-{
-    futures_leave();
-    if (executor->kind->close != NULL)
-        executor->kind->close(executor);
+    threads_join(executor);
+    if (executor->kind->free != NULL)
+        executor->kind->free(executor);
+    task_queue_destroy(&executor->queue);
+    must(pthread_mutex_destroy(&executor->lock), "pthread_mutex_destroy");
+    must(pthread_cond_destroy(&executor->ended), "pthread_cond_destroy");
     free(executor->broken_why);
     free((char *)executor->options.initializer_argument);
-    free(executor->workers);
-    must(pthread_mutex_destroy(&executor->lock));
-    must(pthread_mutex_destroy(&executor->taking));
-    must(pthread_cond_destroy(&executor->has_task));
-    must(pthread_cond_destroy(&executor->has_room));
-    must(pthread_cond_destroy(&executor->is_over));
     free(executor);
 }
 
-static void join_all(struct executor *executor)
+void executor_ref(struct executor *executor)
 {
-    for (size_t i = 0; i < executor->worker_count; i++) {
-        struct worker *worker = &executor->workers[i];
-        if (worker != this_worker)
-            must(pthread_join(worker->thread, NULL));
-    }
+    atomic_fetch_add(&executor->reference_count, 1);
 }
 
-static void hold(struct executor *executor)
+/* A forked child has copies of references whose owners it does not have. */
+void executor_unref(struct executor *executor)
 {
-    lock(&executor->lock);
-    executor->holders++;
-    unlock(&executor->lock);
+    if (atomic_fetch_sub(&executor->reference_count, 1) == 1 &&
+        !executor_is_elsewhere(executor))
+        destroy(executor);
 }
 
-/* The last one to let go frees the executor. Mostly that is its owner, who has joined the
-   workers; but if a task or callback has freed it, it may be a worker. */
-static void let_go(struct executor *executor)
+/* ---- Broken executors ---- */
+
+struct result initializer_failed(const char *name, struct result result)
 {
-    lock(&executor->lock);
-    bool is_last = --executor->holders == 0;
-    unlock(&executor->lock);
-    if (!is_last)
-        return;
-    if (is_own_worker(executor))
-        must(pthread_detach(pthread_self()));
-    if (!executor->is_joined)
-        join_all(executor);
-    executor_destroy(executor);
+    struct result broken =
+        result_broken("the initializer of worker %s failed: %s", name,
+                      result.text == NULL ? "no reason given" : result.text);
+    result_free(&result);
+    return broken;
 }
 
-/* ---- The queue: what has been submitted, and before it what is next. Each part has its
-   lock, so that who submits and who takes seldom wait for each other ---- */
-
-/* With the lock held. */
-static bool has_task(const struct executor *executor)
+void executor_break(struct executor *executor, const char *why)
 {
-    return executor->submitted != NULL || atomic_load(&executor->next) != NULL;
+    mutex_lock(&executor->lock);
+    if (!atomic_load(&executor->is_broken))
+        executor->broken_why = why == NULL ? NULL : strdup(why);
+    atomic_store(&executor->is_broken, true);
+    mutex_unlock(&executor->lock);
 }
 
-/* With the lock held: whether a worker has to be woken. One is woken at a time: it takes
-   a task, and then wakes another if there is one more. */
-static bool has_to_wake(struct executor *executor)
+struct result result_of_task(struct result result, struct span span)
 {
-    if (!has_task(executor) || executor->sleepers == 0 || executor->is_waking)
-        return false;
-    executor->is_waking = true;
-    return true;
+    bool is_known = result.status == RESULT_OK || result.status == RESULT_FAILED ||
+                    result.status == RESULT_BROKEN || result.status == RESULT_TIMED_OUT;
+    if (!is_known)
+        result.status = RESULT_FAILED;
+    memcpy(span.marks, result.span.marks, sizeof(span.marks));
+    result.span = span;
+    return result;
 }
 
-static void wake_another(struct executor *executor)
+struct result executor_broken_result(const struct executor *executor)
 {
-    lock(&executor->lock);
-    bool wakes = has_to_wake(executor);
-    unlock(&executor->lock);
-    if (wakes)
-        wake_one(&executor->has_task);
+    const char *why = executor->broken_why; /* for good, once it is broken */
+    return result_broken("%s", why == NULL ? "an initializer failed" : why);
 }
 
-/* Sleeps while there is no task. Returns false when there will be none any more. */
-static bool wait_for_task(struct executor *executor, bool *has_slept)
+/* ---- Submitting ---- */
+
+static void abandon(void *future)
 {
-    lock(&executor->lock);
-    while (!has_task(executor) && !executor->is_closed) {
-        executor->sleepers++;
-        wait_for(&executor->has_task, &executor->lock);
-        executor->sleepers--;
-        executor->is_waking = false;
-        *has_slept = true;
-    }
-    bool is_there = has_task(executor);
-    unlock(&executor->lock);
-    return is_there;
+    future_free(future);
+    future_free(future); /* nobody else holds it */
 }
 
-/* With the takers' lock held: all that has been submitted is next. */
-static void fetch_submitted(struct executor *executor)
+/* Waits until the queue has room. Returns 0 or an errno. */
+static int put_waiting(struct executor *executor, struct future *future, double deadline)
 {
-    lock(&executor->lock);
-    atomic_store(&executor->next, executor->submitted);
-    executor->submitted = NULL;
-    executor->last = &executor->submitted;
-    unlock(&executor->lock);
+    int error;
+    pthread_cleanup_push(abandon, future);
+    error = task_queue_put(&executor->queue, future, deadline, false);
+    pthread_cleanup_pop(0);
+    return error;
 }
 
-static void make_room(struct executor *executor)
-{
-    lock(&executor->lock);
-    executor->count--;
-    unlock(&executor->lock);
-    wake_one(&executor->has_room);
-}
-
-struct future *executor_take_if_there(struct executor *executor)
-{
-    lock(&executor->taking);
-    if (atomic_load(&executor->next) == NULL)
-        fetch_submitted(executor);
-    struct future *future = atomic_load(&executor->next);
-    if (future != NULL)
-        atomic_store(&executor->next, future->next);
-    unlock(&executor->taking);
-    if (future != NULL && executor->options.queue_capacity > 0)
-        make_room(executor);
-    return future;
-}
-
-bool executor_wait_for_task(struct executor *executor)
-{
-    bool has_slept;
-    return wait_for_task(executor, &has_slept);
-}
-
-bool executor_is_drained(struct executor *executor)
-{
-    lock(&executor->lock);
-    bool is_drained = executor->is_closed && !has_task(executor);
-    unlock(&executor->lock);
-    return is_drained;
-}
-
-/* Takes the next future out of the queue; waits while there is none. Returns NULL when
-   there will be none any more. */
-static struct future *take(struct executor *executor)
-{
-    struct future *future;
-    bool has_slept = false;
-    while ((future = executor_take_if_there(executor)) == NULL &&
-           wait_for_task(executor, &has_slept))
-        continue;
-    if (has_slept)
-        wake_another(executor);
-    return future;
-}
-
-/* With the lock held: whether the queue has room for one more. A worker of its own always
-   finds some. */
-static bool has_room(const struct executor *executor)
-{
-    size_t capacity = executor->options.queue_capacity;
-    return capacity == 0 || executor->count < capacity || is_own_worker(executor);
-}
-
-/* Puts the future into the queue; waits for room until the deadline. Returns 0 or an
-   errno. */
+/* A thread of the pool's own never waits for room: it may be the one to make some. */
 static int put(struct executor *executor, struct future *future, double deadline)
 {
-    int error = 0;
-    bool wakes = false;
-    bool offers = false;
-    bool is_in_time = deadline > 0;
-    lock(&executor->lock);
-    while (!has_room(executor) && !executor->is_closed && is_in_time)
-        is_in_time = wait_until(&executor->has_room, &executor->lock, deadline);
-    if (executor->is_closed) {
-        error = ESHUTDOWN;
-    } else if (!has_room(executor)) {
-        error = EAGAIN;
-    } else {
-        *executor->last = future;
-        executor->last = &future->next;
-        executor->count++;
-        wakes = has_to_wake(executor);
-        offers = executor->kind->offer != NULL;
-        executor->holders += wakes || offers ? 1 : 0; /* the task might free it */
-    }
-    unlock(&executor->lock);
-    if (wakes)
-        wake_one(&executor->has_task);
-    if (offers)
-        executor->kind->offer(executor);
-    if (wakes || offers)
-        let_go(executor);
+    int error =
+        task_queue_put(&executor->queue, future, 0, executor_is_own_thread(executor));
+    if (error == EAGAIN && deadline > 0)
+        error = put_waiting(executor, future, deadline);
     return error;
 }
 
 struct future *executor_submit_until(struct executor *executor, task_fn task,
                                      const char *argument, double deadline)
 {
-    if (executor == NULL || task == NULL || is_elsewhere(executor)) {
+    if (executor == NULL || task == NULL || executor_is_elsewhere(executor)) {
         errno = executor == NULL || task == NULL ? EINVAL : EPERM;
         return NULL;
     }
@@ -258,12 +155,14 @@ struct future *executor_submit_until(struct executor *executor, task_fn task,
     if (future == NULL)
         return NULL;
     int error = put(executor, future, deadline);
-    if (error == 0)
-        return future;
-    future_free(future);
-    future_free(future); /* nobody else holds it */
-    errno = error;
-    return NULL;
+    if (error != 0) {
+        abandon(future);
+        errno = error;
+        return NULL;
+    }
+    if (executor->kind->dispatch != NULL)
+        executor->kind->dispatch(executor);
+    return future;
 }
 
 struct future *executor_submit(struct executor *executor, task_fn task,
@@ -278,135 +177,29 @@ struct future *executor_try_submit(struct executor *executor, task_fn task,
     return executor_submit_until(executor, task, argument, 0);
 }
 
-bool executor_pause(struct executor *executor, double seconds)
-{
-    double deadline = monotonic_seconds() + seconds;
-    lock(&executor->lock);
-    while (!executor->is_closed &&
-           wait_until(&executor->is_over, &executor->lock, deadline))
-        continue;
-    bool is_closed = executor->is_closed;
-    unlock(&executor->lock);
-    return !is_closed;
-}
+/* ---- What futures ask ---- */
 
-/* ---- The workers ---- */
-
-void name_span(struct span *span, const struct worker *worker)
-{
-    span->pid = worker->who.pid;
-    memcpy(span->worker, worker->who.worker, sizeof(span->worker));
-}
-
-struct result initializer_failed(const struct worker *worker, struct result result)
-{
-    struct result broken =
-        result_broken("the initializer of worker %s failed: %s", worker->who.worker,
-                      result.text == NULL ? "no reason given" : result.text);
-    result_free(&result);
-    return broken;
-}
-
-void executor_break(struct executor *executor, const char *why)
-{
-    lock(&executor->lock);
-    if (!atomic_load(&executor->is_broken))
-        executor->broken_why = why == NULL ? NULL : strdup(why);
-    atomic_store(&executor->is_broken, true);
-    unlock(&executor->lock);
-}
-
-struct result executor_broken_result(const struct executor *executor)
-{
-    const char *why = executor->broken_why; /* for good, once it is broken */
-    return result_broken("%s", why == NULL ? "an initializer failed" : why);
-}
-
-static void run(struct worker *worker, struct future *future)
-{
-    struct executor *executor = worker->executor;
-    if (atomic_load(&executor->is_broken))
-        future_finish(future, executor_broken_result(executor));
-    else
-        future_finish(future,
-                      executor->kind->run(worker, future->task, future->argument));
-}
-
-void executor_help(struct future *future)
-{
-    if (!is_own_worker(future->executor))
-        return;
-    if (this_worker->executor->kind->help != NULL)
-        this_worker->executor->kind->help(this_worker, future);
-    else if (future_begin(future))
-        run(this_worker, future);
-}
-
-bool executor_take_back(struct future *future)
+bool executor_run_or_wait(struct future *future)
 {
     struct executor *executor = future->executor;
-    return !is_elsewhere(executor) && executor->kind->take_back(executor, future) != NULL;
+    return executor_is_own_thread(executor) && executor->kind->run_or_wait != NULL &&
+           executor->kind->run_or_wait(future);
+}
+
+bool executor_withdraw(struct future *future)
+{
+    struct executor *executor = future->executor;
+    return !executor_is_elsewhere(executor) && executor->kind->withdraw(executor, future);
 }
 
 bool executor_has_begun(const struct future *future)
 {
     struct executor *executor = future->executor;
-    return !is_elsewhere(executor) && executor->kind->has_begun(executor, future);
+    return !executor_is_elsewhere(executor) &&
+           executor->kind->has_begun(executor, future);
 }
 
-void executor_have_wait(const struct future *future)
-{
-    struct executor *executor = future->executor;
-    if (!is_elsewhere(executor))
-        executor->kind->have_wait(executor, future);
-}
-
-/* Takes task after task, until there are no more. */
-static void run_all(struct worker *worker)
-{
-    struct future *future;
-    while ((future = take(worker->executor)) != NULL) {
-        if (future_begin(future))
-            run(worker, future);
-        future_free(future);
-    }
-}
-
-/* What each worker's thread runs. */
-static void *work(void *argument)
-{
-    struct worker *worker = argument;
-    const struct executor_kind *kind = worker->executor->kind;
-    this_worker = worker;
-    worker_set_name(kind->worker_name, worker->number);
-    kind->set_up(worker);
-    if (kind->serve != NULL)
-        kind->serve(worker);
-    else
-        run_all(worker);
-    kind->end(worker);
-    let_go(worker->executor);
-    return NULL;
-}
-
-/* Starts one more worker. Returns 0 or an errno. */
-static int add_worker(struct executor *executor)
-{
-    const struct executor_kind *kind = executor->kind;
-    struct worker *worker = &executor->workers[executor->worker_count];
-    *worker = (struct worker){
-        .executor = executor, .number = executor->worker_count + 1, .who.pid = getpid()};
-    snprintf(worker->who.worker, sizeof(worker->who.worker), "%s-%zu", kind->worker_name,
-             worker->number);
-    if (kind->start != NULL && !kind->start(worker))
-        return errno;
-    int error = pthread_create(&worker->thread, NULL, work, worker);
-    if (error == 0)
-        executor->worker_count++;
-    else
-        kind->end(worker);
-    return error;
-}
+/* ---- Opening ---- */
 
 static bool is_valid(const struct executor_kind *kind,
                      const struct executor_options *options)
@@ -414,24 +207,26 @@ static bool is_valid(const struct executor_kind *kind,
     errno = 0;
     if (options == NULL || !(options->task_seconds >= 0))
         errno = EINVAL;
-    else if (!kind->can_stop_workers &&
+    else if (!kind->can_kill_workers &&
              (options->task_seconds > 0 || options->max_tasks_per_worker > 0))
         errno = ENOTSUP;
     return errno == 0;
 }
 
-/* The executor without its workers. Returns NULL with errno set. */
+/* The executor without its threads. Returns NULL with errno set. */
 static struct executor *executor_new(const struct executor_kind *kind,
                                      const struct executor_options *options)
 {
-    size_t count = options->workers == 0 ? kind->default_workers() : options->workers;
+    size_t workers = options->workers == 0 ? kind->default_workers() : options->workers;
+    size_t most_threads = kind->has_worker_threads ? workers : 1;
     const char *argument = options->initializer_argument;
-    struct executor *executor = malloc(sizeof(*executor));
-    struct worker *workers = calloc(count, sizeof(*workers));
+    struct executor *executor = NULL;
+    if (workers <= MOST_WORKERS)
+        executor =
+            calloc(1, sizeof(*executor) + most_threads * sizeof(executor->threads[0]));
     char *copy = strdup(argument == NULL ? "" : argument);
-    if (executor == NULL || workers == NULL || copy == NULL) {
+    if (executor == NULL || copy == NULL) {
         free(executor);
-        free(workers);
         free(copy);
         errno = ENOMEM;
         return NULL;
@@ -439,17 +234,14 @@ static struct executor *executor_new(const struct executor_kind *kind,
     *executor = (struct executor){
         .kind = kind,
         .options = *options,
-        .generation = process_generation(),
-        .workers = workers,
+        .generation = fork_generation(),
+        .reference_count = 1,
         .lock = PTHREAD_MUTEX_INITIALIZER,
-        .taking = PTHREAD_MUTEX_INITIALIZER,
-        .has_task = PTHREAD_COND_INITIALIZER,
-        .has_room = PTHREAD_COND_INITIALIZER,
-        .is_over = PTHREAD_COND_INITIALIZER,
-        .last = &executor->submitted,
+        .ended = PTHREAD_COND_INITIALIZER,
     };
-    executor->options.workers = count;
+    executor->options.workers = workers;
     executor->options.initializer_argument = copy;
+    task_queue_open(&executor->queue, options->queue_capacity);
     return executor;
 }
 
@@ -462,15 +254,18 @@ struct executor *executor_open(const struct executor_kind *kind,
     if (executor == NULL)
         return NULL;
 
+    size_t threads = kind->has_worker_threads ? executor->options.workers : 1;
     int error = kind->open == NULL || kind->open(executor) ? 0 : errno;
-    for (size_t i = 0; i < executor->options.workers && error == 0; i++)
-        error = add_worker(executor);
-    executor->holders = 1 + executor->worker_count;
-    if (executor->worker_count == 0) {
-        executor_destroy(executor);
+    int why_fewer = errno;
+    for (size_t i = 0; i < threads && error == 0; i++)
+        error = threads_add(executor);
+    if (kind->has_worker_threads)
+        executor->worker_count = executor->thread_count;
+    if (executor->thread_count == 0) {
+        executor_unref(executor);
         executor = NULL;
     }
-    errno = error;
+    errno = error != 0 ? error : kind->open == NULL ? 0 : why_fewer;
     return executor;
 }
 
@@ -479,9 +274,9 @@ size_t executor_workers(const struct executor *executor)
     return executor == NULL ? 0 : executor->worker_count;
 }
 
-/* ---- The end ---- */
+/* ---- Shutting down ---- */
 
-static void cancel_all(struct future *future)
+static void cancel_list(struct future *future)
 {
     while (future != NULL) {
         struct future *next = future->next;
@@ -491,95 +286,63 @@ static void cancel_all(struct future *future)
     }
 }
 
-static void cancel_offered(struct executor *executor)
+static void cancel_dispatched(struct executor *executor)
 {
     struct future *future;
-    while (executor->kind->take_back != NULL &&
-           (future = executor->kind->take_back(executor, NULL)) != NULL) {
-        future_cancel(future);
-        future_free(future);
-    }
+    while (executor->kind->withdraw_next != NULL &&
+           (future = executor->kind->withdraw_next(executor)) != NULL)
+        future_finish_cancelled(future);
 }
 
-/* Takes no more tasks; cancels those that have not begun if asked to. */
-static void close_queue(struct executor *executor, bool cancel)
+/* Takes no more tasks, and with `cancels` cancels those that have not begun. */
+static void close_executor(struct executor *executor, bool cancels)
 {
-    struct future *next = NULL;
-    struct future *submitted = NULL;
-    lock(&executor->taking);
-    lock(&executor->lock);
-    executor->is_closed = true;
-    if (cancel) {
-        next = atomic_exchange(&executor->next, NULL);
-        submitted = executor->submitted;
-        executor->submitted = NULL;
-        executor->last = &executor->submitted;
-    }
-    wake_all(&executor->has_task);
-    wake_all(&executor->has_room);
-    wake_all(&executor->is_over);
-    unlock(&executor->lock);
-    unlock(&executor->taking);
-    if (cancel)
-        cancel_offered(executor);
-    cancel_all(next);
-    cancel_all(submitted);
-    if (executor->kind->offer != NULL)
-        executor->kind->offer(executor); /* there may be no more */
+    struct future *list = task_queue_close(&executor->queue, cancels);
+    if (cancels)
+        cancel_dispatched(executor);
+    cancel_list(list);
+    if (executor->kind->dispatch != NULL)
+        executor->kind->dispatch(executor);
 }
 
-/* Waits until the workers have ended. The first who comes joins them, the others wait for
-   it. */
-static void join(struct executor *executor)
+static void shut_down(struct executor *executor, bool cancels, bool waits)
 {
-    lock(&executor->lock);
-    bool is_first = !executor->is_joining;
-    executor->is_joining = true;
-    while (!is_first && !executor->is_joined)
-        wait_for(&executor->is_over, &executor->lock);
-    unlock(&executor->lock);
-    if (!is_first)
+    if (executor == NULL || executor_is_elsewhere(executor))
         return;
-    join_all(executor);
-    lock(&executor->lock);
-    executor->is_joined = true;
-    wake_all(&executor->is_over);
-    unlock(&executor->lock);
+    executor_ref(executor); /* a callback of a cancelled task may free the executor */
+    close_executor(executor, cancels);
+    if (waits && !executor_is_own_thread(executor))
+        threads_wait(executor);
+    executor_unref(executor);
 }
 
-static void shut_down(struct executor *executor, bool cancel)
+void executor_close(struct executor *executor)
 {
-    if (executor == NULL || is_elsewhere(executor))
-        return;
-    hold(executor); /* a callback of what is cancelled may free it */
-    close_queue(executor, cancel);
-    if (!is_own_worker(executor))
-        join(executor);
-    let_go(executor);
+    shut_down(executor, false, false);
 }
 
 void executor_shutdown(struct executor *executor)
 {
-    shut_down(executor, false);
+    shut_down(executor, false, true);
 }
 
 void executor_shutdown_now(struct executor *executor)
 {
-    shut_down(executor, true);
+    shut_down(executor, true, true);
 }
 
 static bool stop_workers(struct executor *executor, int signal_number)
 {
     if (executor == NULL)
         return true;
-    if (!executor->kind->can_stop_workers || is_elsewhere(executor)) {
-        errno = executor->kind->can_stop_workers ? EPERM : ENOTSUP;
+    if (!executor->kind->can_kill_workers || executor_is_elsewhere(executor)) {
+        errno = executor->kind->can_kill_workers ? EPERM : ENOTSUP;
         return false;
     }
-    hold(executor);
-    close_queue(executor, true);
-    executor->kind->stop(executor, signal_number);
-    let_go(executor);
+    executor_ref(executor);
+    close_executor(executor, true);
+    executor->kind->signal_workers(executor, signal_number);
+    executor_unref(executor);
     return true;
 }
 
@@ -595,8 +358,8 @@ bool executor_kill_workers(struct executor *executor)
 
 void executor_free(struct executor *executor)
 {
-    if (executor == NULL || is_elsewhere(executor))
+    if (executor == NULL || executor_is_elsewhere(executor))
         return;
     executor_shutdown(executor);
-    let_go(executor);
+    executor_unref(executor);
 }

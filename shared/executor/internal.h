@@ -5,214 +5,190 @@
 #define EXECUTOR_INTERNAL_H
 
 #include "executor.h"
+#include "sync.h"
+#include "task_queue.h"
 
-#include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* ---- A future (future.c) ---- */
 
 struct future {
-    atomic_uint state;
+    atomic_uint state; /* how far its task has come, and how many hold a reference */
+    unsigned slot;     /* where its task is if it has been dispatched */
     task_fn task;
-    struct executor *executor; /* whose it is; it may be gone */
-    struct future *next;       /* behind it in the executor's queue */
+    struct executor *executor; /* holds a reference */
+    struct future *next;       /* behind it in the list that owns it */
     struct watcher
-        *watchers;        /* who wants to know when it is done; the last comes first */
-    struct result result; /* whoever sets it to done has written it before */
+        *watchers;        /* the callbacks and waiters to tell; the last comes first */
+    struct result result; /* written by the owner before the future is done */
     char argument[];
 };
 
-/* A future that two hold: the caller of executor_submit(), and the queue. Each gives it
-   up with future_free(). Returns NULL with ENOMEM. */
+/* A future with two references, of the caller of executor_submit() and of the queue; each
+   is given up with future_free(). Returns NULL with ENOMEM. */
 struct future *future_new(struct executor *executor, task_fn task, const char *argument);
 
-/* Takes a pending future to run it. Returns false if there is nothing to run any more. */
+/* One more reference. */
+void future_ref(struct future *future);
+
+/* Takes a pending future to run it in the calling thread. Returns false if the future is
+   not pending any more. */
 bool future_begin(struct future *future);
 
-/* The same, but a worker may begin it by itself, unless it is taken back: it is pending
-   as before then. Says whether somebody has to be called before that worker goes on. */
-bool future_offer(struct future *future, bool *calls_back);
-void future_take_back(struct future *future);
+/* Takes a pending future to dispatch its task: from now on its pool says whether it has
+   begun. Returns false if the future is not pending any more. */
+bool future_dispatch(struct future *future);
 
-/* Returns when nobody asks the executor of a future any more that is done. */
-void futures_leave(void);
-
-/* Makes a future that was begun done with the result, whose text it owns from then on. */
+/* Makes a future done whose task the caller owns, with the result, whose text the future
+   owns from then on; or cancelled, if the task never began. Calls its callbacks, and gives
+   up the owner's reference. */
 void future_finish(struct future *future, struct result result);
+void future_finish_cancelled(struct future *future);
+
+/* ---- Waiting (waiting.c) ---- */
+
+/* Says that somebody watches the future. Returns false if it is done already, which nobody
+   will be told any more. Called with the lock of waiting.c held (future.c). */
+bool future_watch(struct future *future);
+
+/* Tells the watchers of a future that it is done, and calls its callbacks. */
+void tell_watchers(struct future *future);
 
 /* ---- An executor (executor.c) ---- */
 
-struct worker {
+/* A thread of the executor's own: a worker, or the manager of all workers. */
+struct pool_thread {
     struct executor *executor;
     size_t number; /* from 1 */
     pthread_t thread;
-    struct span who; /* its pid and name; the times come with each task */
-    void *state;     /* what its kind keeps of it */
+    struct span who; /* its process and name, if it is a worker */
 };
 
-/* What a kind of executor fills in. Each worker has a thread in our process. Either that
-   takes the futures from the queue, one by one, and runs them; or they are offered to the
-   workers, wherever those are, and the thread serves its worker. */
+/* What makes the kinds of pool different. A task is dispatched when it leaves the queue
+   for a place of the kind's own, where it has not begun yet; the kinds without one leave
+   dispatch() and what belongs to it NULL. */
 struct executor_kind {
     const char *worker_name; /* "thread": the workers are thread-1, thread-2... */
-    bool can_stop_workers;   /* and so has time limits, and replaces workers */
+    bool has_worker_threads; /* each worker is a thread; if not, one thread manages all */
+    bool can_kill_workers;   /* and so has time limits, and replaces workers */
     size_t (*default_workers)(void);
 
-    /* Before the workers start, and after they have ended. open() returns false with
-       errno set if it cannot. NULL: nothing to do. */
+    /* Before the threads start: sets `worker_count` and `state`. Returns false with errno
+       set, and then free() is called all the same. NULL: nothing to do. */
     bool (*open)(struct executor *executor);
-    void (*close)(struct executor *executor);
 
-    /* Makes a worker ready, in the thread that opens the executor: false with errno set
-       if it cannot. NULL: nothing to do. */
-    bool (*start)(struct worker *worker);
+    /* In each of the executor's threads: returns when the executor is closed, all tasks
+       are done, and what the thread looks after has ended. If a callback or a task ends
+       the thread, it is called again in a new one. */
+    void (*serve)(struct pool_thread *thread);
 
-    /* In the worker's thread: when it begins, for each task that is taken from the queue,
-       and when it ends. */
-    void (*set_up)(struct worker *worker);
-    struct result (*run)(struct worker *worker, task_fn task, const char *argument);
-    void (*end)(struct worker *worker);
+    /* The queue has one more task, or has been closed: dispatches what there is room for. */
+    void (*dispatch)(struct executor *executor);
 
-    /* If tasks are offered; NULL otherwise. In any thread, when there may be some: offers
-       what it can. With the lock of future.c held: takes back what was offered, the
-       future's task, or the next one of any if that is NULL; returns NULL if a worker has
-       it. Whether a worker has it. Has the worker wait, when it is done, until all have
-       been called that have to be. */
-    void (*offer)(struct executor *executor);
-    struct future *(*take_back)(struct executor *executor, struct future *future);
+    /* Withdraws a dispatched task that has not begun: the caller owns it then. Returns
+       false if it has begun. */
+    bool (*withdraw)(struct executor *executor, struct future *future);
+
+    /* Withdraws the next task that has not begun, whichever it is, or returns NULL. */
+    struct future *(*withdraw_next)(struct executor *executor);
+
+    /* Whether a dispatched task has begun. */
     bool (*has_begun)(struct executor *executor, const struct future *future);
-    void (*have_wait)(struct executor *executor, const struct future *future);
-
-    /* In the worker's thread: serves the worker to its end; or until the future is done,
-       for a callback that waits for it. */
-    void (*serve)(struct worker *worker);
-    void (*help)(struct worker *worker, struct future *future);
 
     /* Sends all workers the signal. */
-    void (*stop)(struct executor *executor, int signal_number);
+    void (*signal_workers)(struct executor *executor, int signal_number);
+
+    /* In a task of the pool's own that has to wait for this future: runs its task there and
+       then if it has not begun, and returns whether it has. NULL: tasks do not see the
+       pool. */
+    bool (*run_or_wait)(struct future *future);
+
+    /* When the threads have ended: frees `state`. NULL: nothing to do. */
+    void (*free)(struct executor *executor);
 };
 
 struct executor {
     const struct executor_kind *kind;
     struct executor_options options;
-    unsigned generation; /* of processes: a forked child has none of our threads */
+    unsigned generation; /* fork_generation() of the process that has the threads */
     void *state;         /* what the kind keeps */
-    struct worker *workers;
     size_t worker_count;
-    atomic_bool is_broken; /* an initializer has failed */
-    char *broken_why;      /* then; NULL: no memory to say it */
+    atomic_bool is_broken; /* an initializer has failed, or no worker can be started */
+    char *broken_why;      /* then; NULL: there was no memory for it */
+    struct task_queue queue;
 
-    pthread_mutex_t lock;     /* who holds it may touch what follows */
-    pthread_cond_t has_task;  /* or is closed */
-    pthread_cond_t has_room;  /* or is closed */
-    pthread_cond_t is_over;   /* it is closed, or the workers have been joined */
-    struct future *submitted; /* the queue: those that no worker has come to yet */
-    struct future **last;     /* where the next one is hung */
-    size_t count;             /* in the queue, if that has a bound */
-    size_t sleepers;          /* workers that wait for a task */
-    bool is_waking;           /* one of them has been woken, and is not there yet */
-    size_t holders;           /* its owner, its workers, who is in the middle of a call */
-    bool is_closed;           /* takes no more tasks */
+    pthread_mutex_t lock; /* protects what follows */
+    pthread_cond_t ended; /* a thread has ended, or all have been joined */
+    size_t alive;         /* threads that have not ended */
     bool is_joining;
     bool is_joined;
+    size_t thread_count;
 
-    char gap[64];           /* so that the two locks are on different cache lines */
-    pthread_mutex_t taking; /* who holds it may take what is next; locked before `lock` */
-    struct future *_Atomic next; /* the queue: before those that are submitted. From NULL
-                                    it changes only with both locks held */
+    char gap[64]; /* keeps what each submit changes on another cache line */
+    atomic_size_t reference_count;
+    char another_gap[64];
+    struct pool_thread threads[];
 };
 
 struct executor *executor_open(const struct executor_kind *kind,
                                const struct executor_options *options);
 
-/* Says in the span that the worker ran it. */
-void name_span(struct span *span, const struct worker *worker);
+/* Starts one more thread (pool_thread.c). Returns 0 or an errno. */
+int threads_add(struct executor *executor);
 
-/* RESULT_BROKEN, because of this result of the worker's initializer. Takes that. */
-struct result initializer_failed(const struct worker *worker, struct result result);
+/* Waits until all threads have ended, and joins them. */
+void threads_wait(struct executor *executor);
 
-/* Has all tasks end as RESULT_BROKEN from now on, and say why. */
-void executor_break(struct executor *executor, const char *why);
+/* Joins the threads, which have ended or are about to return, unless that has been done. The
+   running one may be among them. */
+void threads_join(struct executor *executor);
 
-/* The result of each task of an executor that is broken. */
-struct result executor_broken_result(const struct executor *executor);
+/* The thread of an executor's own that the calling one is; NULL: it is none. */
+extern _Thread_local struct pool_thread *this_thread;
 
-/* If the running thread is a worker of the future's executor: runs it here, unless it has
-   begun already. */
-void executor_help(struct future *future);
+/* Whether the calling thread is one of this executor's. */
+bool executor_is_own_thread(const struct executor *executor);
 
-/* For a future that is offered. Takes it back if no worker has it yet: then it is as if
-   it had not been offered, and the executor's hold on it is the caller's. Whether a
-   worker has it. Has that worker wait, when it is done, until all callbacks have
-   returned. */
-bool executor_take_back(struct future *future);
-bool executor_has_begun(const struct future *future);
-void executor_have_wait(const struct future *future);
+/* A reference keeps the executor's memory. The last one to be given up frees it. */
+void executor_ref(struct executor *executor);
+void executor_unref(struct executor *executor);
 
-/* Takes the next future out of the queue. Returns NULL if there is none now. */
-struct future *executor_take_if_there(struct executor *executor);
+/* Whether this process was forked from the one that has the executor's threads. */
+bool executor_is_elsewhere(const struct executor *executor);
 
-/* Waits until there is a task in the queue. Returns false when there will be none any
-   more. */
-bool executor_wait_for_task(struct executor *executor);
-
-/* Whether it takes no more tasks, and the queue is empty. */
-bool executor_is_drained(struct executor *executor);
-
-/* How many forks this process is away from the first one in which this was called. */
-unsigned process_generation(void);
-
-/* The same as executor_submit(), but who waits for room gives up at the deadline (on the
-   clock of monotonic.h, INFINITY: never, 0: at once) with EAGAIN. */
+/* The same as executor_submit(), but waits for room until the deadline (on the clock of
+   monotonic.h; INFINITY: for ever, 0: not at all) and then fails with EAGAIN. */
 struct future *executor_submit_until(struct executor *executor, task_fn task,
                                      const char *argument, double deadline);
 
-/* Waits so many seconds, or until the executor is shut down: then it returns false. */
-bool executor_pause(struct executor *executor, double seconds);
+/* If the calling thread is a worker of the future's pool, in a task: runs the future's task
+   if it has not begun, and returns whether it has. */
+bool executor_run_or_wait(struct future *future);
 
-/* The CPUs that this process may use. */
-size_t usable_cpus(void);
+/* For a future that has been dispatched: see the members of executor_kind. Both return
+   false in a forked child. */
+bool executor_withdraw(struct future *future);
+bool executor_has_begun(const struct future *future);
+
+/* Has all tasks that have not begun end as RESULT_BROKEN from now on, for this reason. */
+void executor_break(struct executor *executor, const char *why);
+
+/* The result of each of those. */
+struct result executor_broken_result(const struct executor *executor);
+
+/* What a task returned as the result of its future, with the span in which it ran, but for
+   the marks, which are the task's own. Only a task that never ran is RESULT_CANCELLED; one
+   that says so of itself has failed. */
+struct result result_of_task(struct result result, struct span span);
+
+/* RESULT_BROKEN because of this result of the initializer of worker NAME. Frees that. */
+struct result initializer_failed(const char *name, struct result result);
 
 /* RESULT_BROKEN with the reason, made as printf makes it. */
 struct result result_broken(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
-/* ---- Locks: plain ones that are used rightly cannot fail (POSIX) ---- */
-
-static inline void must(int error)
-{
-    assert(error == 0);
-    (void)error;
-}
-
-static inline void lock(pthread_mutex_t *mutex)
-{
-    must(pthread_mutex_lock(mutex));
-}
-
-static inline void unlock(pthread_mutex_t *mutex)
-{
-    must(pthread_mutex_unlock(mutex));
-}
-
-static inline void wake_one(pthread_cond_t *condition)
-{
-    must(pthread_cond_signal(condition));
-}
-
-/* Waits; returns false when the deadline, on the clock of monotonic.h, has passed.
-   INFINITY is never, 0 is at once. */
-bool wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, double deadline);
-
-static inline void wait_for(pthread_cond_t *condition, pthread_mutex_t *mutex)
-{
-    must(pthread_cond_wait(condition, mutex));
-}
-
-static inline void wake_all(pthread_cond_t *condition)
-{
-    must(pthread_cond_broadcast(condition));
-}
+/* The CPUs that this process may use. */
+size_t usable_cpus(void);
 
 #endif

@@ -40,9 +40,10 @@ static int hand_over_first(struct map *map)
     struct future *future = first_of(map);
     double seconds =
         map->deadline == INFINITY ? INFINITY : map->deadline - monotonic_seconds();
+    errno = 0;
     const struct result *result = future_result_within(future, seconds);
     if (!future_done(future))
-        return ETIMEDOUT;
+        return errno != 0 ? errno : ETIMEDOUT;
     bool goes_on = map->sink(map->context, future_argument(future), result);
     drop_first(map);
     return goes_on ? 0 : ECANCELED;

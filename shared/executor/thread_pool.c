@@ -1,9 +1,10 @@
 /*
- * The workers are threads: each runs its tasks itself.
+ * The workers are threads: each takes tasks from the queue and runs them itself.
  */
 #include "internal.h"
 
 #include "monotonic.h"
+#include "worker.h"
 
 static size_t default_workers(void)
 {
@@ -11,40 +12,118 @@ static size_t default_workers(void)
     return workers < 32 ? workers : 32;
 }
 
-static struct result run(struct worker *worker, task_fn task, const char *argument)
+/* Runs a task or an initializer, which are the only places where a pool's thread may be
+   cancelled. */
+static struct result call(task_fn task, const char *argument)
 {
-    double start = monotonic_seconds();
+    int unused;
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
     struct result result = task(argument);
-    result.span.end = monotonic_seconds();
-    result.span.start = start;
-    name_span(&result.span, worker);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
     return result;
 }
 
-static void set_up(struct worker *worker)
+/* ---- Tasks ---- */
+
+/* A future whose task the thread is in. */
+struct running {
+    struct future *future;
+    struct span span;
+};
+
+/* The task has ended its thread. */
+static void finish_ended(void *context)
 {
-    const struct executor_options *options = &worker->executor->options;
-    if (options->initializer == NULL)
-        return;
-    struct result result = options->initializer(options->initializer_argument);
-    if (result.status != RESULT_OK) {
-        result = initializer_failed(worker, result);
-        executor_break(worker->executor, result.text);
-    }
-    result_free(&result);
+    struct running *running = context;
+    struct result result =
+        result_broken("worker %s ended in the middle of the task (pthread_exit(3))",
+                      running->span.worker);
+    span_end(&running->span);
+    result.span = running->span;
+    future_finish(running->future, result);
 }
 
-static void end(struct worker *worker)
+/* Runs the task of a future that has begun, and gives up a reference to it. */
+static void run(struct pool_thread *thread, struct future *future)
 {
-    (void)worker; /* its thread ends by itself */
+    struct running running = {.future = future, .span = thread->who};
+    struct result result;
+    running.span.start = monotonic_seconds();
+    pthread_cleanup_push(finish_ended, &running);
+    result = call(future->task, future->argument);
+    pthread_cleanup_pop(0);
+    span_end(&running.span);
+    future_finish(future, result_of_task(result, running.span));
+}
+
+/* The same, unless the executor is broken: then the task does not run. */
+static void run_unless_broken(struct pool_thread *thread, struct future *future)
+{
+    if (atomic_load(&thread->executor->is_broken))
+        future_finish(future, executor_broken_result(thread->executor));
+    else
+        run(thread, future);
+}
+
+static bool run_or_wait(struct future *future)
+{
+    if (!future_begin(future))
+        return false;
+    future_ref(future);
+    run_unless_broken(this_thread, future);
+    return true;
+}
+
+/* ---- The initializer ---- */
+
+static void initializer_is_broken(struct executor *executor, struct result result)
+{
+    struct result broken = initializer_failed(worker_name(), result);
+    executor_break(executor, broken.text);
+    result_free(&broken);
+}
+
+/* The initializer has ended its thread. */
+static void break_ended(void *executor)
+{
+    initializer_is_broken(executor, result_failed("its thread ended (pthread_exit(3))"));
+}
+
+static void initialize(struct executor *executor)
+{
+    const struct executor_options *options = &executor->options;
+    struct result result;
+    if (options->initializer == NULL || atomic_load(&executor->is_broken))
+        return;
+    pthread_cleanup_push(break_ended, executor);
+    result = call(options->initializer, options->initializer_argument);
+    pthread_cleanup_pop(0);
+    if (result.status == RESULT_OK)
+        result_free(&result);
+    else
+        initializer_is_broken(executor, result);
+}
+
+static void serve(struct pool_thread *thread)
+{
+    struct future *future;
+    worker_set_name("thread", thread->number);
+    thread->who = span_begin();
+    initialize(thread->executor);
+    while ((future = task_queue_take(&thread->executor->queue)) != NULL) {
+        if (future_begin(future))
+            run_unless_broken(thread, future);
+        else
+            future_free(future);
+    }
 }
 
 static const struct executor_kind thread_pool = {
     .worker_name = "thread",
+    .has_worker_threads = true,
     .default_workers = default_workers,
-    .set_up = set_up,
-    .run = run,
-    .end = end,
+    .serve = serve,
+    .run_or_wait = run_or_wait,
 };
 
 struct executor *thread_pool_executor(size_t workers)

@@ -59,6 +59,11 @@ void say_begun(void);
 
 /* ---- In a case ---- */
 
+/* Lets fork(2) succeed so many times more, in this process and in those that it has forked
+   since the last call; then it fails with EAGAIN. */
+enum { ANY_NUMBER = 1000000000 };
+void allow_forks(int count);
+
 /* Waits until so many tasks more have begun. */
 void has_begun(size_t count);
 

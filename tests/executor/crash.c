@@ -286,7 +286,7 @@ static struct result list_descriptors(const char *argument)
 {
     char text[2000] = "";
     (void)argument;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 1000; i++) {
         struct stat about;
         if (fstat(i, &about) == 0)
             sprintf(text + strlen(text), "%d: %o\n", i, about.st_mode & S_IFMT);
@@ -313,7 +313,7 @@ static void a_worker_has_open_what_the_parent_had_and_one_socket(void)
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     hold_on = ends[0];
     size_t own = 0;
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 1000; i++)
         own += fcntl(i, F_GETFD) >= 0 ? 1 : 0;
 
     struct executor *first = pool->open(COUNT);

@@ -7,10 +7,14 @@
 #include "cases.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const struct pool pools[] = {
@@ -80,6 +84,35 @@ struct result leave_early(const char *argument)
 {
     (void)argument;
     _exit(7);
+}
+
+/* ---- fork(2), which cases can let fail ---- */
+
+/* How many calls may succeed, in this process and in those that it forks; shared by them. */
+static atomic_int *forks_left;
+
+pid_t fork(void)
+{
+    static pid_t (*next_fork)(void);
+    if (next_fork == NULL)
+        *(void **)&next_fork = dlsym(RTLD_NEXT, "fork");
+    if (forks_left != NULL && atomic_fetch_sub(forks_left, 1) <= 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return next_fork();
+}
+
+void allow_forks(int count)
+{
+    if (forks_left == NULL) {
+        void *memory = mmap(NULL, sizeof(*forks_left), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            abort();
+        forks_left = memory;
+    }
+    atomic_store(forks_left, count);
 }
 
 /* ---- In a case ---- */
@@ -245,6 +278,7 @@ static int set_up(void **state)
 {
     struct instance *instance = *state;
     pool = instance->pool;
+    allow_forks(ANY_NUMBER);
     alarm(LONGEST_CASE);
     return pipe2(begun, O_CLOEXEC) == 0 && pipe2(released, O_CLOEXEC) == 0 ? 0 : -1;
 }
