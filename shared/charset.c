@@ -1,9 +1,8 @@
 #include "charset.h"
 
+#include "decode.h"
 #include "text.h"
 
-#include <errno.h>
-#include <iconv.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,9 @@ static const char utf16_little_endian[] = "UTF-16LE";
 static const char utf16_big_endian[] = "UTF-16BE";
 static const char windows1252[] = "CP1252";
 
+/* Latin-1 is nobody else's: the label iso-8859-1 means windows-1252. */
+static const char user_defined[] = "ISO-8859-1";
+
 /* Sets that can smuggle markup past a filter: the standard has a page that claims one of
    them decode to a single U+FFFD. */
 static const char replacement[] = "replacement";
@@ -27,10 +29,8 @@ const char *const charset_windows1252 = windows1252;
 
 /*
  * The standard's table of labels (https://encoding.spec.whatwg.org/#names-and-labels),
- * with iconv's name for what comes nearest to what the standard means by each. Big5 is
- * without the characters of Hong Kong, since iconv's set with them has others where
- * pages have their punctuation. x-user-defined, which pages use to get at raw bytes and
- * never for text, counts as windows-1252.
+ * with iconv's name for what comes nearest to what the standard means by each; decode.c
+ * knows what is different.
  */
 static const struct {
     const char *charset;
@@ -61,7 +61,7 @@ static const struct {
     {"ISO-8859-15", "csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9"},
     {"ISO-8859-16", "iso-8859-16"},
     {"KOI8-R", "cskoi8r koi koi8 koi8-r koi8_r"},
-    {"KOI8-RU", "koi8-ru koi8-u"},
+    {"KOI8-U", "koi8-ru koi8-u"},
     {"MACINTOSH", "csmacintosh mac macintosh x-mac-roman"},
     {"CP874", "dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874"},
     {"CP1250", "cp1250 windows-1250 x-cp1250"},
@@ -69,8 +69,8 @@ static const struct {
     {windows1252,
      "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 "
      "iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii "
-     "windows-1252 x-cp1252 "
-     "x-user-defined"},
+     "windows-1252 x-cp1252"},
+    {user_defined, "x-user-defined"},
     {"CP1253", "cp1253 windows-1253 x-cp1253"},
     {"CP1254", "cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 "
                "iso_8859-9:1989 l5 latin5 windows-1254 x-cp1254"},
@@ -81,8 +81,8 @@ static const struct {
     {"MAC-CYRILLIC", "x-mac-cyrillic x-mac-ukrainian"},
     {"GB18030", "chinese csgb2312 csiso58gb231280 gb18030 gb2312 gb_2312 gb_2312-80 gbk "
                 "iso-ir-58 x-gbk"},
-    {"BIG5", "big5 big5-hkscs cn-big5 csbig5 x-x-big5"},
-    {"EUC-JP-MS", "cseucpkdfmtjapanese euc-jp x-euc-jp"},
+    {"BIG5-HKSCS", "big5 big5-hkscs cn-big5 csbig5 x-x-big5"},
+    {"EUC-JP", "cseucpkdfmtjapanese euc-jp x-euc-jp"},
     {"ISO-2022-JP", "csiso2022jp iso-2022-jp"},
     {"CP932", "csshiftjis ms_kanji shift-jis shift_jis sjis windows-31j x-sjis"},
     {"CP949", "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 "
@@ -155,53 +155,14 @@ const char *charset_from_byte_order_mark(const char *bytes, size_t length)
 
 const char *charset_as_in_meta(const char *charset)
 {
-    return charset_unit(charset) == 2 ? utf8 : charset;
+    if (charset_unit(charset) == 2)
+        return utf8;
+    return charset == user_defined ? windows1252 : charset;
 }
 
 size_t charset_unit(const char *charset)
 {
     return charset == utf16_little_endian || charset == utf16_big_endian ? 2 : 1;
-}
-
-/* iconv(3), and U+FFFD for each unit that it stops at. */
-static size_t convert(iconv_t converter, size_t unit, char *bytes, size_t length,
-                      char *text, size_t room)
-{
-    char *end = text;
-    while (iconv(converter, &bytes, &length, &end, &room) == (size_t)-1 &&
-           errno != E2BIG) {
-        /* A converter may hold a character back, to see whether the next combines
-           with it. */
-        iconv(converter, NULL, NULL, &end, &room);
-        size_t skipped = unit < length ? unit : length;
-        bytes += skipped;
-        length -= skipped;
-        end = mempcpy(end, replacement_character, strlen(replacement_character));
-        room -= strlen(replacement_character);
-    }
-    iconv(converter, NULL, NULL, &end, &room);
-    return (size_t)(end - text);
-}
-
-static char *decode_with_iconv(const char *charset, const char *bytes, size_t length,
-                               size_t *decoded_length)
-{
-    /* No character set known to iconv grows by more than three bytes for one. */
-    size_t room = 3 * length + 16;
-    char *text = malloc(room);
-    if (text == NULL)
-        return NULL;
-
-    iconv_t converter = iconv_open("UTF-8", charset);
-    if (converter == (iconv_t)-1) {
-        free(text);
-        return NULL;
-    }
-    /* iconv(3) takes a char ** for bytes that it does not change. */
-    *decoded_length =
-        convert(converter, charset_unit(charset), (char *)bytes, length, text, room);
-    iconv_close(converter);
-    return text;
 }
 
 char *charset_decode(const char *charset, const char *bytes, size_t length,
@@ -214,11 +175,13 @@ char *charset_decode(const char *charset, const char *bytes, size_t length,
     } else if (charset == utf8) {
         text = text_repair(bytes, length, decoded_length);
     } else {
-        text = decode_with_iconv(charset, bytes, length, decoded_length);
+        text = decode(charset, bytes, length, decoded_length);
     }
 
     size_t mark = strlen(mark_utf8);
-    if (text != NULL && *decoded_length >= mark && memcmp(text, mark_utf8, mark) == 0) {
+    bool may_have_mark = charset == utf8 || charset_unit(charset) == 2;
+    if (text != NULL && may_have_mark && *decoded_length >= mark &&
+        memcmp(text, mark_utf8, mark) == 0) {
         *decoded_length -= mark;
         memmove(text, text + mark, *decoded_length);
     }

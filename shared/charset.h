@@ -3,7 +3,7 @@
  *
  * The rules are the Encoding Standard's (https://encoding.spec.whatwg.org/). A character
  * set is named here by a `const char *` that points into charset.c's table, so that it is
- * never freed and stays valid for ever; the conversion itself is iconv(3)'s.
+ * never freed and stays valid for ever; the conversion itself is decode.h's.
  */
 #ifndef CHARSET_H
 #define CHARSET_H
@@ -29,8 +29,8 @@ const char *charset_from_content_type(const char *content_type);
 const char *charset_from_byte_order_mark(const char *bytes, size_t length);
 
 /* What the set means in a <meta>: itself, save that UTF-16 becomes UTF-8, since it cannot
-   be meant by a page whose <meta> could be read (the HTML standard, "prescan a byte
-   stream"). */
+   be meant by a page whose <meta> could be read, and x-user-defined windows-1252 (the HTML
+   standard, "prescan a byte stream"). */
 const char *charset_as_in_meta(const char *charset);
 
 /* How many bytes the set's smallest unit has: 2 for UTF-16, else 1. */

@@ -138,6 +138,14 @@ titles_as() {
     titles_as 'text/html;charset=euc-kr' '<title>%8Cc</title>' 똠
 }
 
+@test "bytes that stand for nothing in their character set cost one U+FFFD, and no more" {
+    titles_as 'text/html;charset=euc-kr' '<title>%C9%A1%B0%A1%B3%AA</title>' '�가나'
+    titles_as 'text/html;charset=euc-kr' '<title>%B0%A1%B3</title>' '가�'
+    titles_as 'text/html;charset=big5' '<title>%A4%A4%9D%EF%A4%E5</title>' '中嘅文'
+    titles_as 'text/html;charset=gb2312' '<title>A%A3%A0B</title>' 'A B'
+    titles_as 'text/html;charset=koi8-u' '<title>%93</title>' '⌠'
+}
+
 @test "3,000 pages made at random have the titles that html5lib finds" {
     run /usr/bin/python3 "$ROOT/tests/shared/compare_titles.py" "$PROGRAM"
     assert_success
