@@ -2,6 +2,7 @@
 
 #include "charset.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <gumbo.h>
 #include <math.h>
@@ -10,11 +11,14 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
+#include <unistr.h>
 
 /*
  * The memory of a document: blocks that are filled from the front and freed together. It
@@ -30,7 +34,13 @@ struct block {
 enum {
     FIRST_BLOCK = 64 * 1024,
     LARGEST_BLOCK = 4 * 1024 * 1024,
+
+    LONGEST_MENDED = 3, /* the stand-in for a control character of one byte */
 };
+
+/* As decimal and as hexadecimal digits it is beyond Unicode, and so are all numbers with
+   more digits. */
+#define TOO_LARGE "9999999"
 
 struct html {
     struct block *blocks;
@@ -187,30 +197,85 @@ static size_t control_length(const char *text, size_t length)
     return (first < ' ' && memchr("\0\t\n\f\r", first, 5) == NULL) || first == 0x7F;
 }
 
-/*
- * Gumbo takes control characters for damage and makes U+FFFD of them, where the
- * standard keeps them. So we show it something that means as little in HTML:
- * HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN for the two that are white space,
- * though not in HTML. Returns memory that the caller frees, or NULL.
- */
-static char *hide_controls(const char *document, size_t length, size_t *hidden_length)
+static size_t mend_control(const char *text, size_t length, char **end)
 {
-    char *hidden = malloc(strlen(HTML_CONTROL_STAND_IN) * length + 1);
-    if (hidden == NULL)
+    size_t control = control_length(text, length);
+    bool is_space = text[0] == '\v' || (control == 2 && text[1] == '\x85');
+    if (control > 0)
+        *end = stpcpy(*end, is_space ? HTML_SPACE_STAND_IN : HTML_CONTROL_STAND_IN);
+    return control;
+}
+
+/* U+FDD0 to U+FDEF, and the last two of each plane. */
+static bool is_noncharacter(ucs4_t character)
+{
+    return (character & 0xFFFE) == 0xFFFE || (0xFDD0 <= character && character <= 0xFDEF);
+}
+
+static size_t mend_noncharacter(const char *text, size_t length, char **end)
+{
+    ucs4_t character;
+    int taken = u8_mbtouc(&character, (const uint8_t *)text, length);
+    if (!is_noncharacter(character))
+        return 0;
+    *end += sprintf(*end, "&#x%X;", (unsigned)character);
+    return (size_t)taken;
+}
+
+/* A numeric reference of so many digits that the number overflows. */
+static size_t mend_reference(const char *text, size_t length, char **end)
+{
+    if (length < 3 || text[1] != '#')
+        return 0;
+    bool is_hexadecimal = text[2] == 'x' || text[2] == 'X';
+    int (*is_digit)(int) = is_hexadecimal ? isxdigit : isdigit;
+    size_t digits = is_hexadecimal ? 3 : 2;
+    while (digits < length && text[digits] == '0')
+        digits++;
+    size_t taken = digits;
+    while (taken < length && is_digit((unsigned char)text[taken]))
+        taken++;
+    if (taken - digits <= strlen(TOO_LARGE))
+        return 0;
+    *end = stpcpy(stpcpy(*end, is_hexadecimal ? "&#x" : "&#"), TOO_LARGE);
+    return taken;
+}
+
+/* Writes what Gumbo has to see in place of what the text begins with, and returns how many
+   bytes that is; 0 if it may see the text. */
+static size_t mend_next(const char *text, size_t length, char **end)
+{
+    unsigned char first = (unsigned char)text[0];
+    if (first == '&')
+        return mend_reference(text, length, end);
+    if (first >= 0xEF) /* the first noncharacter's first byte */
+        return mend_noncharacter(text, length, end);
+    return mend_control(text, length, end);
+}
+
+/*
+ * What Gumbo has otherwise than the standard, mended before it sees the text. It takes
+ * control characters and noncharacters for damage and makes U+FFFD of them: so we show it
+ * something that means as little in HTML, HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN
+ * for the two that are white space, though not in HTML; and for a noncharacter a reference
+ * to it, which it leaves alone. And it counts a numeric reference in 32 bits: so we show it
+ * one that is beyond Unicode, but not beyond those. Returns memory that the caller frees,
+ * or NULL.
+ */
+static char *mend(const char *document, size_t length, size_t *mended_length)
+{
+    char *mended = malloc(LONGEST_MENDED * length + 1);
+    if (mended == NULL)
         return NULL;
-    char *end = hidden;
+    char *end = mended;
     for (size_t i = 0; i < length;) {
-        size_t control = control_length(document + i, length - i);
-        bool is_space =
-            document[i] == '\v' || (control == 2 && document[i + 1] == '\x85');
-        if (control > 0)
-            end = stpcpy(end, is_space ? HTML_SPACE_STAND_IN : HTML_CONTROL_STAND_IN);
-        else
+        size_t taken = mend_next(document + i, length - i, &end);
+        if (taken == 0)
             *end++ = document[i];
-        i += control > 0 ? control : 1;
+        i += taken == 0 ? 1 : taken;
     }
-    *hidden_length = (size_t)(end - hidden);
-    return hidden;
+    *mended_length = (size_t)(end - mended);
+    return mended;
 }
 
 struct html *html_parse(const char *document, size_t length, double deadline)
@@ -220,13 +285,13 @@ struct html *html_parse(const char *document, size_t length, double deadline)
         return NULL;
     html->block_size = FIRST_BLOCK;
 
-    size_t hidden_length;
-    char *hidden = hide_controls(document, length, &hidden_length);
-    bool is_parsed = hidden != NULL && parse(html, hidden, hidden_length, deadline);
-    free(hidden);
+    size_t mended_length;
+    char *mended = mend(document, length, &mended_length);
+    bool is_parsed = mended != NULL && parse(html, mended, mended_length, deadline);
+    free(mended);
     if (is_parsed)
         return html;
-    int error = hidden == NULL ? ENOMEM : html->error;
+    int error = mended == NULL ? ENOMEM : html->error;
     html_free(html);
     errno = error;
     return NULL;
@@ -299,15 +364,19 @@ static bool is_html_element(const GumboNode *node, GumboTag tag)
            node->v.element.tag_namespace == GUMBO_NAMESPACE_HTML;
 }
 
+static const GumboNode *first_element(const struct html *html, GumboTag tag)
+{
+    const GumboNode *node = html->root;
+    while (node != NULL && !is_html_element(node, tag))
+        node = next_node(node, html->root);
+    return node;
+}
+
 static char *text_of_first(const struct html *html, GumboTag tag)
 {
-    for (const GumboNode *node = html->root; node != NULL;
-         node = next_node(node, html->root)) {
-        if (is_html_element(node, tag))
-            return text_content(node);
-    }
+    const GumboNode *element = first_element(html, tag);
     errno = 0;
-    return NULL;
+    return element == NULL ? NULL : text_content(element);
 }
 
 char *html_title(const struct html *html)
@@ -318,6 +387,12 @@ char *html_title(const struct html *html)
 char *html_heading(const struct html *html)
 {
     return text_of_first(html, GUMBO_TAG_H1);
+}
+
+bool html_title_is_closed(const struct html *html)
+{
+    const GumboNode *title = first_element(html, GUMBO_TAG_TITLE);
+    return title != NULL && title->v.element.original_end_tag.length > 0;
 }
 
 static const char *attribute(const GumboNode *node, const char *name)
@@ -335,19 +410,13 @@ static const char *charset_in_meta(const GumboNode *meta)
     return charset == NULL ? NULL : charset_as_in_meta(charset);
 }
 
-const char *html_charset(const char *bytes, size_t length)
+const char *html_charset(const struct html *html)
 {
-    size_t within = length < HTML_CHARSET_WITHIN ? length : HTML_CHARSET_WITHIN;
-    struct html *html = html_parse(bytes, within, INFINITY);
-    if (html == NULL)
-        return NULL;
-
     const char *charset = NULL;
     for (const GumboNode *node = html->root; node != NULL && charset == NULL;
          node = next_node(node, html->root)) {
         if (is_html_element(node, GUMBO_TAG_META))
             charset = charset_in_meta(node);
     }
-    html_free(html);
     return charset;
 }

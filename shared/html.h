@@ -5,14 +5,12 @@
 #ifndef HTML_H
 #define HTML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The most memory that one parsed document may take. Gumbo needs up to 30 bytes for one
    of an ordinary page, and up to 60 for one of a page made of nothing but tags. */
 enum { HTML_MOST_MEMORY = 128 * 1024 * 1024 };
-
-/* How much of a document html_charset looks at. */
-enum { HTML_CHARSET_WITHIN = 1024 };
 
 /* What stands in the parsed text for a control character: LEFT-TO-RIGHT MARK, which
    text_tidy() leaves out like one. */
@@ -52,10 +50,12 @@ void html_free(struct html *html);
 char *html_title(const struct html *html);
 char *html_heading(const struct html *html);
 
-/*
- * The character set that a <meta charset> or <meta http-equiv="Content-Type"> names in
- * the first HTML_CHARSET_WITHIN of these bytes, as charset.h has it; NULL if none does.
- */
-const char *html_charset(const char *bytes, size_t length);
+/* Whether an end tag has closed the document's first <title>. In the beginning of a
+   document it may be its end that has. False if there is no <title>. */
+bool html_title_is_closed(const struct html *html);
+
+/* The character set that the document's first <meta charset> or <meta
+   http-equiv="Content-Type"> names, as charset.h has it; NULL if none does. */
+const char *html_charset(const struct html *html);
 
 #endif

@@ -3,6 +3,7 @@
 #include "charset.h"
 #include "html.h"
 #include "http.h"
+#include "prescan.h"
 #include "text.h"
 
 #include <ctype.h>
@@ -32,8 +33,10 @@ struct page {
 
     const char *charset; /* the declared one, or NULL */
     bool charset_is_final;
+    bool awaits_meta;    /* the title has come; what its bytes mean is not declared yet */
     bool title_is_empty; /* the first <title> has come, and says nothing */
 
+    bool is_complete; /* no more comes */
     bool is_finished;
     struct result result;
 };
@@ -45,16 +48,21 @@ static bool finish(struct page *page, struct result result)
     return true;
 }
 
+static bool is_type(const char *content_type, const char *type)
+{
+    size_t length = strcspn(content_type, "; \t");
+    return strlen(type) == length && strncasecmp(type, content_type, length) == 0;
+}
+
+static bool is_xhtml(const char *content_type)
+{
+    return is_type(content_type, "application/xhtml+xml");
+}
+
 static bool is_html(const char *content_type)
 {
-    static const char *const types[] = {"text/html", "application/xhtml+xml"};
-    size_t length = strcspn(content_type, "; \t");
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (strlen(types[i]) == length &&
-            strncasecmp(types[i], content_type, length) == 0)
-            return true;
-    }
-    return length == 0; /* not named: a browser would look and see */
+    return is_type(content_type, "text/html") || is_xhtml(content_type) ||
+           is_type(content_type, ""); /* not named: a browser would look and see */
 }
 
 static bool make_room(struct page *page, size_t length)
@@ -75,8 +83,8 @@ static bool make_room(struct page *page, size_t length)
 /*
  * Looks for the next </title> in what has not been looked at. Returns whether there is
  * one; then title_end is where it ends. This is not the parser: it may be fooled by a
- * comment or a script, and then the parser says so. But it never misses one, in UTF-16
- * neither, since it skips NULs.
+ * comment, a script or a NUL, and then the parser says so. But it never misses one, in
+ * UTF-16 neither, since it skips NULs.
  */
 static bool find_title_end(struct page *page)
 {
@@ -100,44 +108,80 @@ static bool find_title_end(struct page *page)
     return false;
 }
 
-static void find_charset(struct page *page, const char *content_type, bool is_complete)
+/* The character set that the first bytes declare, or the header. In XHTML an XML
+   declaration counts before a <meta>; else it counts only if no <meta> can come any
+   more. */
+static const char *declared_charset(const struct page *page, const char *content_type,
+                                    size_t length, bool is_enough)
 {
-    if (page->charset_is_final)
-        return;
-    page->charset = charset_from_byte_order_mark(page->bytes, page->length);
-    if (page->charset == NULL)
-        page->charset = charset_from_content_type(content_type);
-    if (page->charset == NULL)
-        page->charset = html_charset(page->bytes, page->length);
-    page->charset_is_final =
-        page->charset != NULL || is_complete || page->length >= HTML_CHARSET_WITHIN;
+    const char *charset = charset_from_byte_order_mark(page->bytes, length);
+    if (charset == NULL)
+        charset = charset_from_content_type(content_type);
+    if (charset == NULL && is_xhtml(content_type))
+        charset = prescan_xml_declaration(page->bytes, length);
+    if (charset == NULL)
+        charset = prescan_meta(page->bytes, length);
+    if (charset == NULL && is_enough)
+        charset = prescan_xml_declaration(page->bytes, length);
+    return charset;
 }
 
-/* Parses the beginning of the page. If it cannot, it finishes the page and returns NULL.
+/* Returns whether enough of the page has come to know what it declares. */
+static bool settle_charset(struct page *page, const char *content_type)
+{
+    if (page->charset_is_final)
+        return true;
+    bool is_enough = page->length >= PRESCAN_WITHIN || page->is_complete;
+    page->charset = declared_charset(page, content_type, page->length, is_enough);
+    page->charset_is_final = page->charset != NULL || is_enough;
+    return page->charset_is_final;
+}
+
+static struct html *parse_as(struct page *page, const char *charset, size_t length,
+                             double deadline)
+{
+    size_t decoded_length;
+    char *decoded = charset_decode(charset, page->bytes, length, &decoded_length);
+    if (decoded == NULL)
+        return NULL;
+    struct html *html = html_parse(decoded, decoded_length, deadline);
+    int error = errno;
+    free(decoded);
+    errno = error;
+    page->parsed += length;
+    return html;
+}
+
+/*
+ * Parses the beginning of the page; NULL with errno set if it cannot. Where no character
+ * set is declared, a <meta> behind what was prescanned may still name one; then it parses
+ * once more (https://html.spec.whatwg.org/#change-the-encoding).
  */
 static struct html *parse(struct page *page, size_t length, double deadline)
 {
     const char *charset = page->charset;
     if (charset == NULL)
         charset = text_is_utf8(page->bytes, length) ? charset_utf8 : charset_windows1252;
+    struct html *html = parse_as(page, charset, length, deadline);
+    if (html == NULL || page->charset != NULL)
+        return html;
+    page->charset = html_charset(html);
+    if (page->charset == NULL || page->charset == charset)
+        return html;
+    html_free(html);
+    return parse_as(page, page->charset, length, deadline);
+}
 
-    size_t decoded_length;
-    char *decoded = charset_decode(charset, page->bytes, length, &decoded_length);
-    if (decoded == NULL) {
-        finish(page, result_failed("cannot decode %s: %s", charset, strerror(errno)));
-        return NULL;
-    }
-    struct html *html = html_parse(decoded, decoded_length, deadline);
-    int error = errno;
-    free(decoded);
-    page->parsed += length;
-    if (html == NULL && error == ETIMEDOUT)
+static void finish_unparsed(struct page *page, int error)
+{
+    if (error == ETIMEDOUT)
         finish(page, result_failed("the page takes too long to parse"));
-    else if (html == NULL && error == E2BIG)
+    else if (error == E2BIG)
         finish(page, result_failed("the page is too complex to parse"));
-    else if (html == NULL)
+    else if (error == EINVAL)
+        finish(page, result_failed("iconv does not know the page's character set"));
+    else
         finish(page, result_failed("cannot parse the page: %s", strerror(error)));
-    return html;
 }
 
 /* Finishes the page with the text, tidied, if there is one and it says something. Takes
@@ -161,17 +205,49 @@ static bool finish_with_title(struct page *page, const struct html *html)
     return finish_with(page, title);
 }
 
-/* Whether the page up to title_end can be parsed now; what follows may have to come
-   first. */
+/* Whether a <meta> that is still to come may change what the title says. */
+static bool may_change(const struct page *page, const struct html *html)
+{
+    if (page->charset != NULL || page->is_complete ||
+        text_is_ascii(page->bytes, page->title_end))
+        return false;
+    char *title = html_title(html);
+    bool is_ascii = title != NULL && text_is_ascii(title, strlen(title));
+    free(title);
+    return !is_ascii;
+}
+
+/* Parses the page up to title_end, and finishes it if its title ends there. What looked
+   like </title> was none if Gumbo has not closed the title by it. */
+static void try_title(struct page *page, double deadline)
+{
+    struct html *html = parse(page, page->title_end, deadline);
+    if (html == NULL)
+        finish_unparsed(page, errno);
+    else if (html_title_is_closed(html) && may_change(page, html))
+        page->awaits_meta = true;
+    else if (html_title_is_closed(html))
+        finish_with_title(page, html);
+    html_free(html);
+    if (!page->awaits_meta)
+        page->title_end = 0;
+}
+
+/*
+ * Whether the page up to title_end can be parsed now. What is declared behind it does not
+ * matter if it is ASCII; else all bytes have to be there that may declare something. So
+ * the title does not depend on how many came at once.
+ */
 static bool is_readable(struct page *page, const struct http_piece *piece)
 {
-    find_charset(page, piece->content_type, false);
+    if (!page->charset_is_final && text_is_ascii(page->bytes, page->title_end))
+        page->charset =
+            declared_charset(page, piece->content_type, page->title_end, true);
+    else if (!settle_charset(page, piece->content_type))
+        return false;
     size_t unit = page->charset == NULL ? 1 : charset_unit(page->charset);
     page->title_end = (page->title_end + unit - 1) / unit * unit;
-    if (page->title_end > page->length)
-        return false;
-    /* A <meta charset> may still come. */
-    return page->charset_is_final || text_is_ascii(page->bytes, page->title_end);
+    return page->title_end <= page->length;
 }
 
 static bool is_within_budget(const struct page *page)
@@ -188,28 +264,41 @@ static bool is_within_budget(const struct page *page)
  */
 static bool try_titles(struct page *page, const struct http_piece *piece, bool is_last)
 {
-    while (!page->title_is_empty && (page->title_end > 0 || find_title_end(page))) {
+    while (!page->title_is_empty && !page->awaits_meta &&
+           (page->title_end > 0 || find_title_end(page))) {
         while ((is_last || !is_within_budget(page)) && find_title_end(page))
             continue;
         if (!is_readable(page, piece) || (!is_last && !is_within_budget(page)))
             return false;
-        struct html *html = parse(page, page->title_end, piece->deadline);
-        page->title_end = 0;
-        if (html != NULL)
-            finish_with_title(page, html);
-        html_free(html);
+        try_title(page, piece->deadline);
         if (page->is_finished)
             return true;
     }
     return false;
 }
 
+/* Finishes the page with the title that awaits a <meta>, if there is one, since no more
+   comes. */
+static bool finish_awaited_title(struct page *page, const struct http_piece *piece)
+{
+    page->is_complete = true;
+    if (!page->awaits_meta)
+        return false;
+    page->awaits_meta = false;
+    html_free(parse(page, page->length, piece->deadline)); /* sees the <meta> */
+    try_title(page, piece->deadline);
+    return page->is_finished;
+}
+
 static void finish_at_end(struct page *page, const struct http_piece *piece)
 {
-    find_charset(page, piece->content_type, true);
+    if (finish_awaited_title(page, piece))
+        return;
+    settle_charset(page, piece->content_type);
     struct html *html = parse(page, page->length, piece->deadline);
-    if (html != NULL && !finish_with_title(page, html) &&
-        !finish_with(page, html_heading(html)))
+    if (html == NULL)
+        finish_unparsed(page, errno);
+    else if (!finish_with_title(page, html) && !finish_with(page, html_heading(html)))
         finish(page, result_ok(strdup("NONE")));
     html_free(html);
 }
@@ -227,6 +316,8 @@ static void read_on(struct page *page, const struct http_piece *piece)
     page->length += taken;
 
     bool is_last = taken < piece->length;
+    if (is_last && finish_awaited_title(page, piece))
+        return;
     if (!try_titles(page, piece, is_last) && is_last)
         finish(page, result_failed("no title in the first %d MiB", TITLE_WITHIN >> 20));
 }

@@ -16,10 +16,13 @@ enum { TITLE_WITHIN = 4 * 1024 * 1024 };
  * or it is empty, of the first <h1>; if there is none either, "NONE". As one tidy line
  * (text.h).
  *
- * It stops to read as soon as the title has come. On failure the result is RESULT_FAILED,
- * and its text names the reason in a few words. Either way its span is that of
- * http_get(), and the caller frees it with result_free(). Any number of threads may call
- * it at once, after http_open().
+ * It stops to read as soon as the title has come. If the title has more than ASCII, and
+ * nothing before it declares the page's character set, a <meta> behind it may: then it
+ * reads all of the page.
+ *
+ * On failure the result is RESULT_FAILED, and its text names the reason in a few words.
+ * Either way its span is that of http_get(), and the caller frees it with result_free().
+ * Any number of threads may call it at once, after http_open().
  */
 struct result get_title(const char *url);
 

@@ -61,6 +61,21 @@ titles_as() {
     titles '<!-- <title>no</title> -->' NONE
 }
 
+@test "what only looks like </title> ends nothing" {
+    local utf16='%FE%FF' letter text='<title>A'
+    titles '<title>A</title%00>B</title>' 'A</title�>B'
+    titles '<title>A<%00/title>B</title>' 'A<�/title>B'
+    titles '<title>A</ti%00tle>B</title>' 'A</ti�tle>B'
+    titles '<title>A</title%00></title%00></title><title>C</title>' 'A</title�></title�>'
+    titles '<title/></head><body>hi</body>' '</head><body>hi</body>'
+    for ((i = 0; i < ${#text}; i++)); do
+        printf -v letter '%%00%%%02X' "'${text:i:1}"
+        utf16+=$letter
+    done
+    titles_as text/html "$utf16</title>%00B%00<%00/%00t%00i%00t%00l%00e%00>" 'A㰯瑩瑬放B'
+    titles_as 'text/html;charset=iso-2022-jp' '<title>%1B$B</title>%1B(B' '鹿��緇'
+}
+
 @test "a <title> that comes late is found, behind hundreds that are none" {
     local i none=''
     for i in {1..500}; do
@@ -109,6 +124,53 @@ titles_as() {
     titles_as text/html "<title>%C3%A9</title>$koi8" 'ц╘'
     titles_as text/html "<meta http-equiv=content-type content='text/html;charset=big5'>\
 <title>%A4%A4</title>" 中
+}
+
+@test "a <meta charset> behind the first 1,024 bytes counts if nothing else is declared" {
+    local padding late='<meta charset=windows-1251>' title='<title>%CF%F0%E8</title>'
+    padding="<script>$(printf 'x=1;%.0s' {1..300})</script>"
+    titles_as text/html "$padding$late$title" При
+    titles_as text/html "$padding$title<p>x</p>$late" При
+    titles_as text/html "$padding<body>$title<p><b>$late" При
+    titles_as text/html "$padding<h1>%CF%F0%E8</h1>$late" При
+    titles_as text/html "$padding$late<meta charset=koi8-r>$title" При
+    titles_as text/html "$padding<!--$late--><script>'$late'</script>$title" 'Ïðè'
+    titles_as 'text/html;charset=koi8-r' "$padding$late$title" 'оПХ'
+    titles_as text/html "<meta charset=koi8-r>$padding$late$title" 'оПХ'
+    titles_as text/html "$padding<title>%C3%A9</title>" é
+    titles_as text/html "$padding<title>%C3%A9</title><p>%FF</p>" é
+}
+
+@test "a title is not waited for longer than it takes to know what it says" {
+    local padding url
+    padding="<script>$(printf 'x=1;%.0s' {1..300})</script>"
+    for body in "$padding<meta charset=windows-1251><title>%CF%F0%E8</title>" \
+        "$padding<!--%CF--><title>ASCII &eacute;</title>" "$padding<title>ASCII</title>" \
+        "<meta charset=windows-1251><title>%CF%F0%E8</title>" '%EF%BB%BF<title>é</title>'; do
+        url=$(say "$body")
+        fetch "${url/say?/stall?}"
+        assert_status 0
+    done
+}
+
+@test "an XML declaration names the character set, in XHTML before a <meta>" {
+    local xml='<?xml version="1.0" encoding="windows-1251"?>' koi8='<meta charset=koi8-r>'
+    local title='<title>%CF%F0%E8</title>' utf16='' letter text='<?xml version="1.0"?><title>A'
+    titles_as text/html "$xml$title" При
+    titles_as text/html "$xml$koi8$title" 'оПХ'
+    titles_as application/xhtml%2Bxml "$xml$koi8$title" При
+    titles_as 'application/xhtml%2Bxml;charset=koi8-r' "$xml$title" 'оПХ'
+    titles_as application/xhtml%2Bxml "$koi8$title" 'оПХ'
+    for ((i = 0; i < ${#text}; i++)); do
+        printf -v letter '%%%02X' "'${text:i:1}"
+        utf16+=$letter%00
+    done
+    titles_as text/html "$utf16%E9%00<%00/%00t%00i%00t%00l%00e%00>%00" Aé
+}
+
+@test "noncharacters stay, and references beyond Unicode are U+FFFD" {
+    titles $'<title>a\uFFFEb\uFDD0c</title>' $'a\uFFFEb\uFDD0c'
+    titles '<title>x&#4294967361;y&#xFFFF;</title>' $'x�y\uFFFF'
 }
 
 @test "a page in UTF-16 is read, whichever end comes first" {

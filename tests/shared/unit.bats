@@ -20,6 +20,11 @@ teardown_file() {
     assert_success
 }
 
+@test "prescan.h: what a page declares in its first bytes" {
+    run "$BUILD/tests/prescan_test"
+    assert_success
+}
+
 @test "html.h: what a document says" {
     run "$BUILD/tests/html_test"
     assert_success
