@@ -141,16 +141,19 @@ titles_as() {
     titles_as text/html "$padding<title>%C3%A9</title><p>%FF</p>" é
 }
 
-@test "a title is not waited for longer than it takes to know what it says" {
-    local padding url
+@test "a title is told as soon as it is known what it says" {
+    local padding body url
     padding="<script>$(printf 'x=1;%.0s' {1..300})</script>"
     for body in "$padding<meta charset=windows-1251><title>%CF%F0%E8</title>" \
-        "$padding<!--%CF--><title>ASCII &eacute;</title>" "$padding<title>ASCII</title>" \
-        "<meta charset=windows-1251><title>%CF%F0%E8</title>" '%EF%BB%BF<title>é</title>'; do
-        url=$(say "$body")
-        fetch "${url/say?/stall?}"
+        "$padding<!--%CF--><title>ASCII</title>" "$padding<title>&eacute;</title>" \
+        '<meta charset=windows-1251><title>%CF%F0%E8</title>' '%EF%BB%BF<title>é</title>'; do
+        url=$(say "$body" type=text/html)
+        fetch "${url/say/stall}"
         assert_status 0
     done
+    url=$(say '<title>%1B$B%3C!%1B(B</title>' 'type=text/html;charset=iso-2022-jp')
+    fetch "${url/say/stall}"
+    assert_title 次
 }
 
 @test "an XML declaration names the character set, in XHTML before a <meta>" {

@@ -71,7 +71,8 @@ static enum MHD_Result serve_drip(struct request *request)
 
 static enum MHD_Result serve_stall(struct request *request)
 {
-    return answer(request, (struct reply){.head = query_bytes(request, "body"),
+    return answer(request, (struct reply){.type = query_text(request, "type", NULL),
+                                          .head = query_bytes(request, "body"),
                                           .announced = CHUNKED,
                                           .ending = END_NEVER});
 }
