@@ -259,8 +259,9 @@ static size_t mend_next(const char *text, size_t length, char **end)
  * something that means as little in HTML, HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN
  * for the two that are white space, though not in HTML; and for a noncharacter a reference
  * to it, which it leaves alone. And it counts a numeric reference in 32 bits: so we show it
- * one that is beyond Unicode, but not beyond those. Returns memory that the caller frees,
- * or NULL.
+ * one that is beyond Unicode, but not beyond those. What a reference stands for is then
+ * wrong only where there are none, in the text of a <script> or <xmp>. Returns memory that
+ * the caller frees, or NULL.
  */
 static char *mend(const char *document, size_t length, size_t *mended_length)
 {

@@ -35,8 +35,8 @@ TEXTS = ["text ", "A&amp;B", "&lt;title&gt;", "\u00e9", "\t", "\r\n", "&nbsp;", 
          ">", "--", "\u2028", '"']
 OTHERS = ["<!--", "-->", "<!-->", "--!>", "<!---->", "<!doctype html>", "<!x", "<?php", "?>",
           "</", "<!--<title>c</title>-->", "<script><!--<script>", "</script>", "<title",
-          "</title", "</titl", "</titlex>", "</ title>", "<svg><title>s</title></svg>",
-          "<title>Real</title>", "<h1>Head</h1>"]
+          "</title", "</titl", "</titlex>", "</ title>", "</title\0>", "<\0/title>",
+          "<svg><title>s</title></svg>", "<title>Real</title>", "<h1>Head</h1>"]
 
 
 def random_page(generator):
