@@ -1,6 +1,7 @@
 #include "html.h"
 
 #include "charset.h"
+#include "monotonic.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -48,6 +49,7 @@ struct html {
     size_t free_size;
     size_t block_size; /* of the next block */
     size_t total_size;
+    size_t most_memory;
     sigjmp_buf give_up;
     int error; /* why it was given up: an errno */
     const GumboNode *root;
@@ -57,6 +59,7 @@ struct html {
 static _Thread_local struct html *volatile parsed_now;
 static _Thread_local volatile sig_atomic_t must_stay;
 static _Thread_local volatile sig_atomic_t is_late;
+static _Thread_local volatile double deadline_now; /* of that document */
 
 /*
  * Gumbo cannot be told that there is no memory, nor to stop. But all that it holds is
@@ -76,6 +79,8 @@ _Noreturn static void give_up(struct html *html, int error)
 static void on_deadline(int signal_number)
 {
     (void)signal_number;
+    if (monotonic_seconds() < deadline_now)
+        return; /* it is somebody else's alarm */
     if (parsed_now == NULL || must_stay)
         is_late = 1;
     else
@@ -84,7 +89,7 @@ static void on_deadline(int signal_number)
 
 static void *add_block(struct html *html, size_t size)
 {
-    if (html->total_size + size > HTML_MOST_MEMORY)
+    if (html->total_size + size > html->most_memory)
         give_up(html, E2BIG);
     must_stay = 1;
     struct block *block = malloc(sizeof(struct block) + size);
@@ -171,19 +176,33 @@ static void run_parser(struct html *html, const char *document, size_t length)
     parsed_now = NULL;
 }
 
+/* Lets SIGALRM come to this thread, which may have been started by one that blocks it.
+   Stores what was blocked before. */
+static void unblock_alarm(sigset_t *before)
+{
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, before); /* it cannot fail */
+}
+
 /* Returns whether it came to the end; else the reason is in html->error. */
 static bool parse(struct html *html, const char *document, size_t length, double deadline)
 {
     timer_t timer;
+    sigset_t blocked;
     bool has_deadline = isfinite(deadline);
     is_late = 0;
+    deadline_now = deadline;
     if (has_deadline && !set_timer(&timer, deadline)) {
         html->error = errno;
         return false;
     }
+    unblock_alarm(&blocked);
     run_parser(html, document, length);
     if (has_deadline)
         timer_delete(timer);
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     return html->root != NULL;
 }
 
@@ -281,9 +300,16 @@ static char *mend(const char *document, size_t length, size_t *mended_length)
 
 struct html *html_parse(const char *document, size_t length, double deadline)
 {
+    return html_parse_within(document, length, HTML_MOST_MEMORY, deadline);
+}
+
+struct html *html_parse_within(const char *document, size_t length, size_t most_memory,
+                               double deadline)
+{
     struct html *html = calloc(1, sizeof(*html));
     if (html == NULL)
         return NULL;
+    html->most_memory = most_memory;
     html->block_size = FIRST_BLOCK;
 
     size_t mended_length;

@@ -36,6 +36,10 @@ struct html;
  */
 struct html *html_parse(const char *document, size_t length, double deadline);
 
+/* The same with less memory than HTML_MOST_MEMORY, in bytes. */
+struct html *html_parse_within(const char *document, size_t length, size_t most_memory,
+                               double deadline);
+
 void html_free(struct html *html);
 
 /*

@@ -1,0 +1,43 @@
+#include "turn.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* Where no memory can be shared, each process has a turn of its own. */
+static pthread_mutex_t own_turn = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t *turn = &own_turn;
+
+/* Before main(), and so before any fork(). */
+__attribute__((constructor)) static void share_turn(void)
+{
+    pthread_mutexattr_t attributes;
+    void *memory = mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || pthread_mutexattr_init(&attributes) != 0)
+        return;
+    if (pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
+        pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+        pthread_mutex_init(memory, &attributes) == 0)
+        turn = memory;
+    pthread_mutexattr_destroy(&attributes);
+}
+
+bool turn_begin(double deadline)
+{
+    struct timespec time = {
+        .tv_sec = (time_t)deadline,
+        .tv_nsec = (long)((deadline - floor(deadline)) * 1e9),
+    };
+    int error = pthread_mutex_clocklock(turn, CLOCK_MONOTONIC, &time);
+    if (error == EOWNERDEAD) /* there is nothing to mend: the memory died with it */
+        error = pthread_mutex_consistent(turn);
+    return error == 0;
+}
+
+void turn_end(void)
+{
+    pthread_mutex_unlock(turn);
+}
