@@ -278,8 +278,8 @@ static void prepare_for_tasks(struct executor *executor)
 static int do_what_is_due(struct executor *executor)
 {
     struct pool *pool = executor->state;
+    prepare_for_tasks(executor); /* what follows sees a task, or the task wakes us */
     double next = handles_keep_limits(executor);
-    prepare_for_tasks(executor); /* a task that comes after this wakes us */
     next = fmin(next, handles_start_and_kill(executor));
     if (atomic_load(&executor->is_broken))
         fail_all_pending(executor);
