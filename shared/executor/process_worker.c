@@ -28,12 +28,24 @@ static void watch_parent(void)
         _exit(EXIT_FAILURE);
 }
 
+/* The task has ended the thread (pthread_exit(3)): so ends the process, even if the task
+   has started others, which could keep it for ever. */
+static void end_process(void *unused)
+{
+    (void)unused;
+    fflush(NULL);
+    _exit(EXIT_SUCCESS);
+}
+
 /* Runs a task, or the initializer. What it has printed is written when it returns, so that
    no later crash loses it. */
 static struct result run(task_fn task, const char *argument)
 {
     unsigned generation = fork_generation();
-    struct result result = task(argument);
+    struct result result;
+    pthread_cleanup_push(end_process, NULL);
+    result = task(argument);
+    pthread_cleanup_pop(0);
     fflush(NULL);
     if (fork_generation() != generation)
         _exit(EXIT_SUCCESS); /* a copy that the task has forked: the worker is another */
