@@ -305,15 +305,22 @@ static void close_executor(struct executor *executor, bool cancels)
         executor->kind->dispatch(executor);
 }
 
+/* Also when the thread is cancelled while it waits. */
+static void unref(void *executor)
+{
+    executor_unref(executor);
+}
+
 static void shut_down(struct executor *executor, bool cancels, bool waits)
 {
     if (executor == NULL || executor_is_elsewhere(executor))
         return;
     executor_ref(executor); /* a callback of a cancelled task may free the executor */
+    pthread_cleanup_push(unref, executor);
     close_executor(executor, cancels);
     if (waits && !executor_is_own_thread(executor))
         threads_wait(executor);
-    executor_unref(executor);
+    pthread_cleanup_pop(1);
 }
 
 void executor_close(struct executor *executor)
