@@ -1,6 +1,8 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 bool send_all(int socket, const void *bytes, size_t length)
@@ -33,6 +35,30 @@ bool receive_all(int socket, void *bytes, size_t length)
         }
     }
     return true;
+}
+
+bool send_text(int socket, const char *text)
+{
+    size_t length = text == NULL ? 0 : strlen(text);
+    return send_all(socket, &length, sizeof(length)) && send_all(socket, text, length);
+}
+
+char *receive_text(int socket)
+{
+    size_t length;
+    if (!receive_all(socket, &length, sizeof(length)))
+        return NULL;
+    char *text = malloc(length + 1);
+    if (text == NULL)
+        return NULL;
+    if (receive_all(socket, text, length)) {
+        text[length] = '\0';
+        return text;
+    }
+    if (errno == 0)
+        errno = ECONNRESET; /* the length was there, and nothing behind it */
+    free(text);
+    return NULL;
 }
 
 bool send_packet(int socket, const void *bytes, size_t length, bool waits)

@@ -1,8 +1,8 @@
 /*
  * Whole messages over a socket. A stream keeps no message boundaries: what was sent as 100
- * bytes may be received as 60 and 40. So send_all() and receive_all() go on until all
- * bytes are through. They wait, so the socket must be blocking. After a failure the stream
- * may be in the middle of a message: close it.
+ * bytes may be received as 60 and 40. So the functions for streams go on until all bytes
+ * are through, and a text goes with its length in front. They wait, so the socket must be
+ * blocking. After a failure the stream may be in the middle of a message: close it.
  *
  * A call that a signal interrupts (EINTR) is made again, here and below.
  */
@@ -33,6 +33,14 @@ bool send_all(int socket, const void *bytes, size_t length);
  * and whatever else recv(2) says. A length of 0 is true, and receives nothing.
  */
 bool receive_all(int socket, void *bytes, size_t length);
+
+/* Sends a text: its length, as a size_t, then its bytes without the NUL. NULL is sent as
+   "". Returns false as send_all() does. */
+bool send_text(int socket, const char *text);
+
+/* Receives what send_text() has sent, into memory from malloc. Returns NULL with errno as
+   receive_all() sets it, for the length and the bytes together; or with ENOMEM. */
+char *receive_text(int socket);
 
 /* ---- Over a socket that keeps message boundaries (SOCK_SEQPACKET) ---- */
 

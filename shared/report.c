@@ -284,10 +284,12 @@ void report_done(const char *line)
     print_line(line);
 }
 
-void report_fewer_workers(size_t started, size_t wanted, const char *reason)
+void require_workers(size_t started, size_t wanted, const char *reason)
 {
     if (started == 0)
         report_fatal("no worker can be started: %s", reason);
+    if (started == wanted)
+        return;
     clear_bar();
     fprintf(stderr, "only %zu of %zu workers can be started: %s\n", started, wanted,
             reason);

@@ -47,9 +47,10 @@ void report_page(const char *url, const struct result *title);
 void report_wait(const char *line);
 void report_done(const char *line);
 
-/* Tells that fewer workers than asked for could be started, and why. With none there is
-   no way on: the program ends with status 1. */
-void report_fewer_workers(size_t started, size_t wanted, const char *reason);
+/* Requires at least one worker: with none, the program ends with status 1 and one line
+   that gives the reason. If fewer were started than wanted, a line says how many, and
+   why; if as many, nothing is said. */
+void require_workers(size_t started, size_t wanted, const char *reason);
 
 /* Tells the end, draws the timeline and writes the trace if the arguments ask for them.
    Returns the exit status: 0 if all is well, 1 if a page failed or the trace cannot be

@@ -14,6 +14,10 @@
    is cut after 39 characters. */
 void worker_set_name(const char *kind, size_t number);
 
+/* Calls it KIND-N, where N counts the calls of this function in this process, from 1: the
+   first worker is thread-1, the next one thread-2. */
+void worker_set_next_name(const char *kind);
+
 /* The name of the running thread. It stays valid, and the thread's own, until the thread
    ends. */
 const char *worker_name(void);

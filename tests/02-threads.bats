@@ -7,7 +7,7 @@ load contract
     prints_in_the_order_given
 }
 
-@test "20 pages that answer only if all are asked for at once all answer" {
+@test "it asks for all pages at once" {
     pages 20 /gather/20
     fetch "${urls[@]}"
     assert_most_in_flight 20 'with 20 pages'

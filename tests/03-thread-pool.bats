@@ -42,7 +42,7 @@ load contract
     fetches_many
 }
 
-@test "as many pages as workers answer that answer only if all are asked for at once" {
+@test "it asks for as many pages at once as it has workers" {
     asks_for_as_many_at_once_as_workers
 }
 
@@ -54,15 +54,12 @@ load contract
     tells_which_thread_has_a_page
 }
 
+@test "its help says that --workers is the size of its pool" {
+    says_that_it_has_a_pool
+}
+
 @test "Ctrl-C ends it with status 130, threads and all" {
-    pages 8 /hold
-    begin --workers 4 "$SITE/page/1" "${urls[@]}"
-    wait_for requests=5
-    wait_for_line
-    end INT
-    assert_status 130
-    assert_prints "$SITE/page/1	Page 1"
-    wait_for in_flight=0
+    ends_its_threads_on_ctrl_c
 }
 
 @test "if no thread can be started, one line says so" {

@@ -42,100 +42,56 @@ load contract
     fetches_many
 }
 
-# children: the process ids of the workers, in order.
-children() {
-    ps --no-headers --format pid --ppid "$pid" | sort -n | tr -d ' '
-}
-
-@test "as many pages as workers answer that answer only if all are asked for at once" {
+@test "it asks for as many pages at once as it has workers" {
     asks_for_as_many_at_once_as_workers
 }
 
 @test "its workers are as many processes, each of one thread, from beginning to end" {
-    holds 8 4
-    local workers
-    mapfile -t workers < <(children)
-    assert_is 'the number of its child processes, with 4 workers,' "${#workers[@]}" 4
-    assert_is 'the number of threads of the parent' \
-        "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 1
-    release
-    wait_for requests=8
-    assert_is 'the list of its child processes' "$(children | xargs)" "${workers[*]}"
-    release
-    end
-    assert_status 0
-    gone "${workers[@]}"
+    keeps_its_processes
 }
 
 @test "it tells when it begins with a page, and which process has it" {
     tells_which_process_has_a_page
 }
 
-@test "a worker that is killed costs the page that it had, and a new one takes its place" {
-    loses_one_page_to_a_worker_that_is_killed
-}
-
-@test "a worker that dies while it has no page costs none" {
-    holds 1 3
-    local busy idle
-    busy=$(worker_of 1)
-    for idle in $(children); do
-        if [[ $idle != "$busy" ]]; then
-            kill -s KILL "$idle"
-            gone "$idle"
-        fi
-    done
-    release
+@test "a worker that dies ends the program with one line that says which, and how" {
+    holds 4 2
+    local workers
+    mapfile -t workers < <(workers_told)
+    kill -s KILL "$(worker_of 2)"
     end
-    assert_status 0
-    assert_prints "$SITE/hold	Held"
+    assert_status 1
+    assert_prints ''
+    assert_matches 'what it tells of errors on standard error' \
+        "$(grep '^error' <<<"$stderr")" '^error: [^
+]*process-2[^
+]*(9|[Kk][Ii][Ll][Ll])[^
+]*$' 'error: worker process-2 was killed by signal 9 (SIGKILL)'
+    release
+    gone "${workers[@]}"
 }
 
-@test "if all workers die, again and again, each page has its error and the program ends" {
-    ends_though_all_workers_die
+@test "its help says that --workers is the size of its pool" {
+    says_that_it_has_a_pool
 }
 
-@test "no worker outlives its parent, not even in the middle of a page" {
-    leaves_no_worker_when_it_is_killed
-}
-
-@test "Ctrl-C ends it with status 130, and leaves no worker" {
-    leaves_no_worker_on_ctrl_c
-}
-
-@test "Ctrl-C at a terminal, which all processes get, is no error of a worker" {
-    keeps_its_workers_on_ctrl_c_at_a_terminal
+@test "Ctrl-C at a terminal ends it with status 130, and all its workers" {
+    holds 8 4
+    local workers
+    mapfile -t workers < <(workers_told)
+    kill -s INT -- "-$pid"
+    end
+    assert_status 130
+    gone "${workers[@]}"
+    wait_for in_flight=0
 }
 
 @test "a worker has no descriptor that is another's" {
-    # The more workers, the more there would be. All hold a page alike.
-    local few many
-    holds 2 2
-    few=$(for worker in $(children); do find "/proc/$worker/fd" | wc -l; done | sort -u)
-    release
-    end
-    reset_site
-    holds 9 9
-    many=$(for worker in $(children); do find "/proc/$worker/fd" | wc -l; done | sort -u)
-    release
-    end
-    assert_is 'the number of descriptors of a worker, with 9 workers instead of 2,' \
-        "$many" "$few"
+    inherits_no_descriptor
 }
 
-@test "a worker that takes the place of another has no descriptor that is another's" {
-    holds 6 4
-    local before worker
-    before=$(find "/proc/$(worker_of 2)/fd" | wc -l)
-    worker=$(worker_of 3)
-    kill -s KILL "$worker"
-    wait_for requests=5
-    assert_is 'the number of descriptors of the new worker, compared with an old one,' \
-        "$(find "/proc/$(worker_of 3)/fd" | wc -l)" "$before"
-    release
-    wait_for requests=6
-    release
-    end
+@test "when it ends, it has waited for each of its processes" {
+    has_reaped_each_worker
 }
 
 @test "a title of 1 MB comes whole out of its worker" {

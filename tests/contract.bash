@@ -69,6 +69,14 @@ assert_says_that_it_has_no_pool() {
         '--workers N       no effect here: this lesson has no pool'
 }
 
+says_that_it_has_a_pool() {
+    fetch --help
+    assert_status 0
+    assert_matches 'what its help says of --workers' "$output" \
+        '--workers N +workers in the pool \(default 8\)' \
+        '--workers N     workers in the pool (default 8)'
+}
+
 # pages COUNT PATH: puts so many addresses of the path in `urls`.
 pages() {
     local i
@@ -150,6 +158,20 @@ holds() {
     wait_for "in_flight=$(($1 < $2 ? $1 : $2))"
 }
 
+ends_its_threads_on_ctrl_c() {
+    holds 8 4
+    end INT
+    assert_status 130
+    wait_for in_flight=0
+}
+
+assert_tells_that_no_worker_starts() {
+    assert_matches 'what it tells of errors on standard error' \
+        "$(grep '^error' <<<"$stderr")" '^error: [^
+]*(start|creat|fork|unavailable|Too many)[^
+]*$' 'error: no worker can be started: Resource temporarily unavailable'
+}
+
 # What a pool of threads keeps.
 
 # threads: the thread ids of the program, in order.
@@ -198,7 +220,7 @@ says_so_without_threads() {
     fetch "$SITE/page/1" "$SITE/page/2"
     assert_status 1
     assert_prints ''
-    assert_is 'the number of errors that it tells' "$(grep -c '^error: ' <<<"$stderr")" 1
+    assert_tells_that_no_worker_starts
 }
 
 says_so_with_fewer_threads() {
@@ -224,6 +246,11 @@ workers_told() {
 # worker_of NUMBER: the process id of the worker that said last that this is its number.
 worker_of() {
     sed -n "s/^Getting.*PID: \([0-9]*\), worker: process-$1$/\1/p" "$err" | tail -n 1
+}
+
+# children: the process ids of the program's children, in order.
+children() {
+    ps --no-headers --format pid --ppid "$pid" | sort -n | tr -d ' '
 }
 
 # gone PID...: waits until none of the processes runs any more, a second at most. (Of another's
@@ -264,6 +291,57 @@ process-2
 process-3'
     release
     end
+}
+
+# Its workers are its own children, as long as it makes them itself.
+keeps_its_processes() {
+    holds 8 4
+    local workers
+    mapfile -t workers < <(children)
+    assert_is 'the number of its child processes, with 4 workers,' "${#workers[@]}" 4
+    assert_is 'the number of threads of the parent' \
+        "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 1
+    release
+    wait_for requests=8
+    assert_is 'the list of its child processes' "$(children | xargs)" "${workers[*]}"
+    release
+    end
+    assert_status 0
+    gone "${workers[@]}"
+}
+
+# has_reaped_each_worker: whom it had not waited for would be another's when it has ended.
+has_reaped_each_worker() {
+    pages 6 /page/1
+    fetch_by /usr/bin/python3 "$ROOT/tests/orphans.py" "$BATS_TEST_TMPDIR/orphans" \
+        "$PROGRAM" --workers 3 "${urls[@]}"
+    assert_status 0
+    assert_is 'the number of processes that it has not waited for' \
+        "$(<"$BATS_TEST_TMPDIR/orphans")" 0
+}
+
+# count_descriptors: of each process whose id is a line of standard input; each number once.
+count_descriptors() {
+    local process
+    while read -r process; do
+        find "/proc/$process/fd" -mindepth 1 | wc -l
+    done | sort -u
+}
+
+# inherits_no_descriptor: the more workers, the more there would be. All hold a page alike.
+inherits_no_descriptor() {
+    local few many
+    holds 2 2
+    few=$(children | count_descriptors)
+    release
+    end
+    reset_site
+    holds 9 9
+    many=$(children | count_descriptors)
+    release
+    end
+    assert_is 'the number of descriptors of a worker, with 9 workers instead of 2,' \
+        "$many" "$few"
 }
 
 loses_one_page_to_a_worker_that_is_killed() {
@@ -358,7 +436,7 @@ says_so_without_processes() {
         "$PROGRAM" "$SITE/page/1" "$SITE/page/2"
     assert_status 1
     assert_prints ''
-    assert_is 'the number of errors that it tells' "$(grep -c '^error: ' <<<"$stderr")" 1
+    assert_tells_that_no_worker_starts
 }
 
 says_so_with_fewer_processes() {
@@ -379,12 +457,12 @@ survives_interruptions() {
     local pages=("$SITE/page/1" "$SITE/page/2?delay=50" "$SITE/page/3" "$SITE/page/4")
     fetch_by strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
         --inject="$1:error=EINTR:when=2+3" "$PROGRAM" --quiet --workers 2 "${pages[@]}"
-    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
     assert_is 'its standard error' "$stderr" ''
     assert_is 'the list of its titles' "$(cut -f 2 <<<"$output")" 'Page 1
 Page 2
 Page 3
 Page 4'
+    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
 }
 
 # What a program of the executor keeps.

@@ -2,9 +2,9 @@
 
 load helper
 
-@test "lessons 5 and 6 differ in one line" {
-    run diff "$ROOT/lessons/05-executor-threads/main.c" \
-        "$ROOT/lessons/06-executor-processes/main.c"
+@test "lessons 6 and 7 differ in one line" {
+    run diff "$ROOT/lessons/06-executor-threads/main.c" \
+        "$ROOT/lessons/07-executor-processes/main.c"
     assert_equal "$(grep '^[<>]' <<<"$output")" '< #define PoolExecutor thread_pool_executor
 > #define PoolExecutor process_pool_executor'
 }

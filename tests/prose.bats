@@ -45,11 +45,15 @@ assert_ended() {
 }
 
 @test "lesson 5's README is true" {
-    is_true 05-executor-threads
+    is_true 05-crash-safe-pool
 }
 
 @test "lesson 6's README is true" {
-    is_true 06-executor-processes
+    is_true 06-executor-threads
+}
+
+@test "lesson 7's README is true" {
+    is_true 07-executor-processes
 }
 
 @test "the other READMEs are true" {
@@ -68,11 +72,12 @@ assert_ended() {
             '# Lesson N: name
 ## What is new
 ## The difference in numbers
+## Your task
+## Check yourself
 ## A walk through the code
 ## Run it
 ## Break it
 ## Exercises
-## Check yourself
 ## Further reading'
     done
 }

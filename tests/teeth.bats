@@ -102,11 +102,15 @@ fails() {
 }
 
 @test "lesson 5's checks catch each wrong version" {
-    bites 05-executor-threads
+    bites 05-crash-safe-pool
 }
 
 @test "lesson 6's checks catch each wrong version" {
-    bites 06-executor-processes
+    bites 06-executor-threads
+}
+
+@test "lesson 7's checks catch each wrong version" {
+    bites 07-executor-processes
 }
 
 @test "each check of a lesson's has a wrong version that it catches" {
@@ -122,13 +126,13 @@ fails() {
 
 @test "lesson 2's checks fail for lesson 1's program" {
     is_caught "$BUILD/01-sequential" 02-threads \
-        '20 pages that answer only if all are asked for at once all answer'
+        'it asks for all pages at once'
 }
 
 @test "lesson 3's checks fail for the programs of the lessons before" {
     local check='it never has more requests than workers'
     is_caught "$BUILD/02-threads" 03-thread-pool "$check"
-    check='as many pages as workers answer that answer only if all are asked for at once'
+    check='it asks for as many pages at once as it has workers'
     is_caught "$BUILD/01-sequential" 03-thread-pool "$check"
 }
 
@@ -140,22 +144,32 @@ fails() {
     done
 }
 
-@test "lesson 5's checks fail for the programs of the other lessons" {
+@test "lesson 5's checks fail for the programs of the lessons before" {
     local lesson
-    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool; do
-        is_caught "$BUILD/$lesson" 05-executor-threads \
-            'it uses the interface, and neither threads nor processes itself'
+    for lesson in 01-sequential 02-threads 03-thread-pool; do
+        is_caught "$BUILD/$lesson" 05-crash-safe-pool \
+            'its workers are as many processes, each of one thread, from beginning to end'
     done
-    is_caught "$BUILD/06-executor-processes" 05-executor-threads \
-        'it has one thread more than workers, in one process, from beginning to end'
+    is_caught "$BUILD/04-process-pool" 05-crash-safe-pool \
+        'a worker that is killed costs the page that it had, and a new one takes its place'
 }
 
 @test "lesson 6's checks fail for the programs of the other lessons" {
     local lesson
-    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool; do
-        is_caught "$BUILD/$lesson" 06-executor-processes \
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool; do
+        is_caught "$BUILD/$lesson" 06-executor-threads \
             'it uses the interface, and neither threads nor processes itself'
     done
-    is_caught "$BUILD/05-executor-threads" 06-executor-processes \
+    is_caught "$BUILD/07-executor-processes" 06-executor-threads \
+        'it has one thread more than workers, in one process, from beginning to end'
+}
+
+@test "lesson 7's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool; do
+        is_caught "$BUILD/$lesson" 07-executor-processes \
+            'it uses the interface, and neither threads nor processes itself'
+    done
+    is_caught "$BUILD/06-executor-threads" 07-executor-processes \
         'its workers are the same processes from beginning to end'
 }

@@ -6,6 +6,7 @@
  */
 #include "arguments.h"
 #include "http.h"
+#include "memory.h"
 #include "report.h"
 #include "sync.h"
 #include "title.h"
@@ -18,7 +19,6 @@
 /* A page, the thread that fetches it, and what became of it. */
 struct page {
     const char *url;
-    size_t number;
     pthread_t thread;
     bool has_thread;
     struct result title;
@@ -34,7 +34,7 @@ static void fetch(struct page *page)
 static void *work(void *argument)
 {
     struct page *page = argument;
-    worker_set_name("thread", page->number);
+    worker_set_next_name("thread");
     fetch(page);
     return NULL;
 }
@@ -57,13 +57,10 @@ static void finish(struct page *page)
 /* Starts a thread for each page, then waits for them and prints their titles in order. */
 static void fetch_all(char *urls[], size_t count)
 {
-    struct page *pages = calloc(count, sizeof(*pages));
-    if (pages == NULL && count > 0)
-        report_fatal("out of memory for %zu pages", count);
+    struct page *pages = allocate(count, sizeof(*pages));
 
     for (size_t i = 0; i < count; i++) {
         pages[i].url = urls[i];
-        pages[i].number = i + 1;
         start(&pages[i]);
     }
     for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
  */
 #include "arguments.h"
 #include "http.h"
+#include "memory.h"
 #include "report.h"
 #include "sync.h"
 #include "title.h"
@@ -18,30 +19,18 @@
 /* A page, and what became of it. */
 struct page {
     const char *url;
-    bool is_done; /* from then on, the title is there */
     struct result title;
-};
-
-/* How many pages may wait in the queue. */
-enum { QUEUE_CAPACITY = 64 };
-
-struct worker {
-    size_t number;
-    pthread_t thread;
-    struct pool *pool;
+    struct page *next; /* behind it in the queue, or NULL */
 };
 
 struct pool {
-    pthread_mutex_t lock; /* who holds it may touch what follows, and each is_done */
-    pthread_cond_t has_page;
-    pthread_cond_t has_room;
-    pthread_cond_t has_title;
-    struct page *queue[QUEUE_CAPACITY]; /* a ring: the first page, and those behind it */
-    size_t first;
-    size_t count;
+    pthread_mutex_t lock;     /* protects the queue and is_closed */
+    pthread_cond_t not_empty; /* or closed */
+    struct page *first;       /* of the queue; NULL: it is empty */
+    struct page *last;
     bool is_closed; /* no page will be added any more */
 
-    struct worker *workers;
+    pthread_t *workers;
     size_t worker_count;
 };
 
@@ -51,42 +40,28 @@ static void fetch(struct page *page)
     page->title = get_title(page->url);
 }
 
-/* Takes the next page out of the queue; waits while there is none. Returns NULL when
-   there will be none any more. */
+/* Takes the first page out of the queue; waits while it is empty. Returns NULL when it is
+   closed as well: there will be no more pages. */
 static struct page *take(struct pool *pool)
 {
-    struct page *page = NULL;
     mutex_lock(&pool->lock);
-    while (pool->count == 0 && !pool->is_closed)
-        cond_wait(&pool->has_page, &pool->lock);
-    if (pool->count > 0) {
-        page = pool->queue[pool->first];
-        pool->first = (pool->first + 1) % QUEUE_CAPACITY;
-        pool->count--;
-        cond_signal(&pool->has_room);
-    }
+    while (pool->first == NULL && !pool->is_closed)
+        cond_wait(&pool->not_empty, &pool->lock);
+    struct page *page = pool->first;
+    if (page != NULL)
+        pool->first = page->next;
     mutex_unlock(&pool->lock);
     return page;
-}
-
-static void mark_done(struct pool *pool, struct page *page)
-{
-    mutex_lock(&pool->lock);
-    page->is_done = true;
-    cond_signal(&pool->has_title);
-    mutex_unlock(&pool->lock);
 }
 
 /* What each thread runs: page after page, until there are no more. */
 static void *work(void *argument)
 {
-    struct worker *worker = argument;
+    struct pool *pool = argument;
     struct page *page;
-    worker_set_name("thread", worker->number);
-    while ((page = take(worker->pool)) != NULL) {
+    worker_set_next_name("thread");
+    while ((page = take(pool)) != NULL)
         fetch(page);
-        mark_done(worker->pool, page);
-    }
     return NULL;
 }
 
@@ -95,95 +70,64 @@ static void pool_open(struct pool *pool, size_t worker_count)
 {
     *pool = (struct pool){
         .lock = PTHREAD_MUTEX_INITIALIZER,
-        .has_page = PTHREAD_COND_INITIALIZER,
-        .has_room = PTHREAD_COND_INITIALIZER,
-        .has_title = PTHREAD_COND_INITIALIZER,
-        .workers = calloc(worker_count, sizeof(*pool->workers)),
+        .not_empty = PTHREAD_COND_INITIALIZER,
+        .workers = allocate(worker_count, sizeof(*pool->workers)),
     };
-    if (pool->workers == NULL)
-        report_fatal("out of memory for %zu workers", worker_count);
-
     int error = 0;
     while (pool->worker_count < worker_count && error == 0) {
-        struct worker *worker = &pool->workers[pool->worker_count];
-        *worker = (struct worker){.number = pool->worker_count + 1, .pool = pool};
-        error = pthread_create(&worker->thread, NULL, work, worker);
+        pthread_t *worker = &pool->workers[pool->worker_count];
+        error = pthread_create(worker, NULL, work, pool);
         if (error == 0)
             pool->worker_count++;
     }
-    if (error != 0)
-        report_fewer_workers(pool->worker_count, worker_count, strerror(error));
+    require_workers(pool->worker_count, worker_count, strerror(error));
 }
 
-/* Adds a page to the queue; waits while there is no room. */
+/* Adds a page at the end of the queue. */
 static void pool_submit(struct pool *pool, struct page *page)
 {
     mutex_lock(&pool->lock);
-    while (pool->count == QUEUE_CAPACITY)
-        cond_wait(&pool->has_room, &pool->lock);
-    pool->queue[(pool->first + pool->count) % QUEUE_CAPACITY] = page;
-    pool->count++;
-    cond_signal(&pool->has_page);
+    if (pool->first == NULL)
+        pool->first = page;
+    else
+        pool->last->next = page;
+    pool->last = page;
+    cond_signal(&pool->not_empty);
     mutex_unlock(&pool->lock);
 }
 
-static bool pool_is_done(struct pool *pool, const struct page *page)
-{
-    mutex_lock(&pool->lock);
-    bool is_done = page->is_done;
-    mutex_unlock(&pool->lock);
-    return is_done;
-}
-
-/* Waits until the page has its title. */
-static void pool_collect(struct pool *pool, const struct page *page)
-{
-    mutex_lock(&pool->lock);
-    while (!page->is_done)
-        cond_wait(&pool->has_title, &pool->lock);
-    mutex_unlock(&pool->lock);
-}
-
-/* Tells the workers that there are no more pages, and waits for them to end. */
+/* Tells the workers that there are no more pages, and waits until all are fetched. */
 static void pool_close(struct pool *pool)
 {
     mutex_lock(&pool->lock);
     pool->is_closed = true;
-    cond_broadcast(&pool->has_page);
+    cond_broadcast(&pool->not_empty);
     mutex_unlock(&pool->lock);
 
     for (size_t i = 0; i < pool->worker_count; i++)
-        thread_join(pool->workers[i].thread);
+        thread_join(pool->workers[i]);
     free(pool->workers);
 }
 
-static void print(struct page *page)
-{
-    report_page(page->url, &page->title);
-    result_free(&page->title);
-}
-
-/* Has the pool fetch the pages, and prints each when those before it are printed. */
+/* Has the pool fetch the pages, and prints them in order when all are done. */
 static void fetch_all(char *urls[], size_t count, size_t worker_count)
 {
     struct pool pool;
-    struct page *pages = calloc(count, sizeof(*pages));
-    if (pages == NULL && count > 0)
-        report_fatal("out of memory for %zu pages", count);
+    struct page *pages = allocate(count, sizeof(*pages));
 
-    size_t printed = 0;
     pool_open(&pool, worker_count);
+    report_wait("Waiting for downloads...");
     for (size_t i = 0; i < count; i++) {
         pages[i].url = urls[i];
         pool_submit(&pool, &pages[i]);
-        while (printed <= i && pool_is_done(&pool, &pages[printed]))
-            print(&pages[printed++]);
-    }
-    while (printed < count) {
-        pool_collect(&pool, &pages[printed]);
-        print(&pages[printed++]);
     }
     pool_close(&pool);
+    report_done("Done");
+
+    for (size_t i = 0; i < count; i++) {
+        report_page(pages[i].url, &pages[i].title);
+        result_free(&pages[i].title);
+    }
     free(pages);
 }
 

@@ -92,7 +92,7 @@ table() {
         assert_equal "$(grep -c '</svg>' "figures/$plot.svg")" 1
     done
     grep -q '>executor<' figures/tasks.svg
-    grep -q '>06-executor-processes<' figures/scale-pages.svg
+    grep -q '>07-executor-processes<' figures/scale-pages.svg
     assert_line --regexp '^tasks: '
     refute_line --regexp '^(processes|fetch|cpu): '
     [[ ! -e figures/fetch.csv ]] || fail 'it has measured what was not asked for'
@@ -109,8 +109,8 @@ table() {
         assert_equal "$(grep -cF "scripts/bench: $missing is left out: " <<<"$stderr")" 1
     done
     assert_line --regexp '^  us a task +[0-9.]+ +-  GLib +ratio <= 0.6 +not measured$'
-    assert_line --regexp '^  05-executor-threads +[0-9.]+ +[0-9.]+  ideal '
-    assert_line --regexp '^  05-executor-threads +[0-9.]+ +-  curl$'
+    assert_line --regexp '^  06-executor-threads +[0-9.]+ +[0-9.]+  ideal '
+    assert_line --regexp '^  06-executor-threads +[0-9.]+ +-  curl$'
 }
 
 @test "scripts/bench has no figure from a program that fails, and says so at the end" {

@@ -83,13 +83,13 @@ assert_wrong_usage() {
 }
 
 @test "without a terminal the patch has no colour and its paths are short" {
-    diff_lessons 06
+    diff_lessons 07
     assert_status 0
     assert_equal "$stderr" ''
     refute_regex "$output" $'\e'
-    assert_line --index 0 'diff --git a/lessons/05-executor-threads/main.c b/lessons/06-executor-processes/main.c'
-    assert_equal "$(grep '^[-+]' <<<"$output")" '--- a/lessons/05-executor-threads/main.c
-+++ b/lessons/06-executor-processes/main.c
+    assert_line --index 0 'diff --git a/lessons/06-executor-threads/main.c b/lessons/07-executor-processes/main.c'
+    assert_equal "$(grep '^[-+]' <<<"$output")" '--- a/lessons/06-executor-threads/main.c
++++ b/lessons/07-executor-processes/main.c
 -#define PoolExecutor thread_pool_executor
 +#define PoolExecutor process_pool_executor'
 }
@@ -110,11 +110,11 @@ assert_wrong_usage() {
 }
 
 @test "any two lessons can be compared, in either order" {
-    diff_lessons 06 05
+    diff_lessons 07 06
     assert_line '-#define PoolExecutor process_pool_executor'
     assert_line '+#define PoolExecutor thread_pool_executor'
-    diff_lessons 3 05-executor-threads --stat
-    assert_regex "$output" '^lessons/05-executor-threads/main.c +\+[0-9]+ +-[0-9]+$'
+    diff_lessons 3 06-executor-threads --stat
+    assert_regex "$output" '^lessons/06-executor-threads/main.c +\+[0-9]+ +-[0-9]+$'
     diff_lessons 05 05
     assert_equal "$output$stderr" ''
     assert_status 0
@@ -140,10 +140,10 @@ lessons/02-b/new.c +1 -0
 lessons/01-a/old.h +0 -1'
 }
 
-@test "lesson 1 is compared with nothing, 9 and 10 with lesson 7, others with the one before" {
-    other_course {01-a,02-b,07-c,08-d,09-e,10-f}/main.c
+@test "lesson 1 is compared with nothing, 10 and 11 with lesson 8, others with the one before" {
+    other_course {01-a,02-b,08-c,09-d,10-e,11-f}/main.c
     local lesson
-    for lesson in '01 ' '02 01-a' '08 07-c' '09 07-c' '10 07-c'; do
+    for lesson in '01 ' '02 01-a' '09 08-c' '10 08-c' '11 08-c'; do
         diff_lessons "${lesson% *}"
         assert_equal "$(grep '^-[^-]' <<<"$output")" \
             "$([[ -z ${lesson#* } ]] || echo "-${lesson#* }/main.c")"
@@ -180,12 +180,12 @@ lessons/01-a/old.h +0 -1'
 # ---- On a terminal ---------------------------------------------------------------------
 
 @test "on a terminal it is in colour, with the words marked that changed" {
-    on_terminal 100 06
+    on_terminal 100 07
     assert_status 0
     assert_line $'\e[31m-#define PoolExecutor \e[7mthread\e[27m_pool_executor\e[m'
     assert_line $'\e[32m+#define PoolExecutor \e[7mprocess\e[27m_pool_executor\e[m'
     without_colour <<<"$output" >shown
-    "$DIFF" 06 | grep -vE '^(diff|index) ' >changes
+    "$DIFF" 07 | grep -vE '^(diff|index) ' >changes
     diff shown changes
 }
 
@@ -203,40 +203,40 @@ lessons/01-a/old.h +0 -1'
 }
 
 @test "NO_COLOR and a terminal that knows no colours have none" {
-    NO_COLOR=1 on_terminal 100 06
+    NO_COLOR=1 on_terminal 100 07
     refute_regex "$output" $'\e'
     assert_line '+#define PoolExecutor process_pool_executor'
-    TERM=dumb on_terminal 100 06 --side
+    TERM=dumb on_terminal 100 07 --side
     refute_regex "$output" $'\e'
-    NO_COLOR='' on_terminal 100 06 --stat
+    NO_COLOR='' on_terminal 100 07 --stat
     assert_regex "$output" $'\e\[32m +\+1\e\[m'
 }
 
 @test "on a terminal it goes through the pager that git would take, else not" {
     local pager='sed "s/^/paged: /"'
-    GIT_PAGER=$pager PAGER=false on_terminal 100 06
-    assert_line --index 0 $'paged: \e[1m--- a/lessons/05-executor-threads/main.c\e[m'
+    GIT_PAGER=$pager PAGER=false on_terminal 100 07
+    assert_line --index 0 $'paged: \e[1m--- a/lessons/06-executor-threads/main.c\e[m'
     unset GIT_PAGER
-    PAGER=$pager on_terminal 100 06
+    PAGER=$pager on_terminal 100 07
     assert_line --index 0 --partial 'paged: '
     git config --file config core.pager "$pager"
-    GIT_CONFIG_GLOBAL=$PWD/config PAGER=false on_terminal 100 06
+    GIT_CONFIG_GLOBAL=$PWD/config PAGER=false on_terminal 100 07
     assert_line --index 0 --partial 'paged: '
-    GIT_PAGER=$pager diff_lessons 06
+    GIT_PAGER=$pager diff_lessons 07
     refute_line --partial 'paged: '
 }
 
 @test "less ends by itself when all fits on the screen, and knows colours" {
     printf '%s\n' '#!/bin/sh' 'echo "LESS=$LESS"' 'exec cat' >less
     chmod +x less
-    PATH=$PWD:$PATH GIT_PAGER=less on_terminal 100 06
+    PATH=$PWD:$PATH GIT_PAGER=less on_terminal 100 07
     assert_line --index 0 'LESS=FRX'
-    PATH=$PWD:$PATH GIT_PAGER=less LESS=S on_terminal 100 06
+    PATH=$PWD:$PATH GIT_PAGER=less LESS=S on_terminal 100 07
     assert_line --index 0 'LESS=S'
 }
 
 @test "it does without a pager that is not there" {
-    GIT_PAGER=no-such-pager on_terminal 100 06
+    GIT_PAGER=no-such-pager on_terminal 100 07
     assert_status 0
     assert_line --partial PoolExecutor
 }
@@ -245,7 +245,7 @@ lessons/01-a/old.h +0 -1'
     GIT_PAGER='head -n 1' on_terminal 100 --all
     assert_status 0
     assert_equal "$output" $'\e[1m== 01-sequential\e[m'
-    GIT_PAGER='exit 3; false' on_terminal 100 06
+    GIT_PAGER='exit 3; false' on_terminal 100 07
     assert_status 1
     assert_line "scripts/diff: it could not be shown with 'exit 3; false'"
 }
@@ -265,19 +265,19 @@ count() {
     done
     diff_lessons --all --stat
     assert_equal "$(tr -s ' ' <<<"$output")"$'\n' "$expected"
-    diff_lessons 06 --stat
-    assert_equal "$(tr -s ' ' <<<"$output")" 'lessons/06-executor-processes/main.c +1 -1'
+    diff_lessons 07 --stat
+    assert_equal "$(tr -s ' ' <<<"$output")" 'lessons/07-executor-processes/main.c +1 -1'
 }
 
 @test "side by side each line stands beside what became of it" {
-    COLUMNS=100 diff_lessons 06 --side
+    COLUMNS=100 diff_lessons 07 --side
     assert_status 0
     assert_equal "$(grep -F PoolExecutor <<<"$output" | head -n 1)" "$(printf '%-48s | %s' \
         '#define PoolExecutor thread_pool_executor' '#define PoolExecutor process_pool_executor')"
-    on_terminal 100 06 --side
+    on_terminal 100 07 --side
     assert_line --partial $'PoolExecutor \e[7mthread\e[27m_pool'
     assert_line --partial $'PoolExecutor \e[7mprocess\e[27m_pool'
-    assert_equal "$(without_colour <<<"$output")" "$(COLUMNS=100 "$DIFF" 06 --side)"
+    assert_equal "$(without_colour <<<"$output")" "$(COLUMNS=100 "$DIFF" 07 --side)"
 }
 
 # half COLUMNS: what the lines of code that it reads have there, as one word.
@@ -424,8 +424,8 @@ TEXT
 }
 
 @test "make knows it too" {
-    run make -C "$ROOT" --silent --no-print-directory diff-06
-    assert_equal "$output" "$("$DIFF" 06)"
+    run make -C "$ROOT" --silent --no-print-directory diff-07
+    assert_equal "$output" "$("$DIFF" 07)"
 }
 
 # ---- The table in README.md ------------------------------------------------------------

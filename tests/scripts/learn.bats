@@ -81,13 +81,13 @@ second=02-threads
 # ---- Where am I? -----------------------------------------------------------------------
 
 @test "without a word it lists the lessons that there are, and what to do next" {
-    mkdir "$copy/lessons/07-as-completed"
-    cp "$copy/lessons/05-executor-threads/main.c" "$copy/lessons/07-as-completed"
+    mkdir "$copy/lessons/08-as-completed"
+    cp "$copy/lessons/06-executor-threads/main.c" "$copy/lessons/08-as-completed"
     learn
     assert_equal "$status" 0
     assert_equal "$stderr" ''
     assert_line --index 0 '  Lesson 1, sequential'
-    assert_line --index 6 '  Lesson 7, as completed'
+    assert_line --index 7 '  Lesson 8, as completed'
     assert_equal "${lines[-1]}" 'scripts/learn start begins lesson 1, sequential.'
     assert [ ! -e "$work" ]
 }
@@ -613,11 +613,11 @@ save() {
 
     ends_with 'scripts/learn start' 0 "It begins as lessons/$first/main.c"
     ends_with 'scripts/learn hint' 0 'Hint 1 of 6'
-    sed '/worker_set_name/d' "lessons/$second/main.c" >"$BATS_TEST_TMPDIR/main.c"
+    sed '/worker_set_next_name/d' "lessons/$second/main.c" >"$BATS_TEST_TMPDIR/main.c"
     save "$BATS_TEST_TMPDIR/main.c" $second
     ends_with 'scripts/learn check' 1 'worker: main"'
     type_line 'scripts/learn diff'
-    expect 'worker_set_name("thread", page->number);'
+    expect 'worker_set_next_name("thread");'
     expect 'status 0: '
     type_line 'scripts/learn solution'
     expect '[y/N] '

@@ -163,6 +163,52 @@ static void messages_keep_their_order_and_their_rest(void **state)
     close(ends[1]);
 }
 
+static void a_text_arrives_as_it_was_sent(void **state)
+{
+    (void)state;
+    int ends[2];
+    make_pair(ends);
+    assert_true(send_text(ends[0], "a title"));
+    assert_true(send_text(ends[0], ""));
+    assert_true(send_text(ends[0], NULL));
+    const char *const expected[] = {"a title", "", ""};
+    for (size_t i = 0; i < 3; i++) {
+        char *text = receive_text(ends[1]);
+        assert_non_null(text);
+        assert_string_equal(text, expected[i]);
+        free(text);
+    }
+    close(ends[0]);
+    assert_null(receive_text(ends[1]));
+    assert_int_equal(errno, 0);
+    close(ends[1]);
+}
+
+/* Has the other end closed after so many bytes of a text. */
+static void assert_is_reset_after(size_t bytes)
+{
+    int ends[2];
+    struct {
+        size_t length;
+        char text[4];
+    } message = {4, {'a', 'b', 'c', 'd'}};
+    make_pair(ends);
+    assert_true(send_all(ends[0], &message, bytes));
+    close(ends[0]);
+    errno = 0;
+    assert_null(receive_text(ends[1]));
+    assert_int_equal(errno, ECONNRESET);
+    close(ends[1]);
+}
+
+static void half_a_text_is_none(void **state)
+{
+    (void)state;
+    assert_is_reset_after(sizeof(size_t) - 1);
+    assert_is_reset_after(sizeof(size_t));
+    assert_is_reset_after(sizeof(size_t) + 3);
+}
+
 static void the_end_of_the_stream_has_no_errno(void **state)
 {
     (void)state;
@@ -208,6 +254,8 @@ int main(void)
         cmocka_unit_test(a_message_is_sent_whole_whatever_interrupts_it),
         cmocka_unit_test(a_message_is_received_whole_whatever_interrupts_it),
         cmocka_unit_test(messages_keep_their_order_and_their_rest),
+        cmocka_unit_test(a_text_arrives_as_it_was_sent),
+        cmocka_unit_test(half_a_text_is_none),
         cmocka_unit_test(the_end_of_the_stream_has_no_errno),
         cmocka_unit_test(the_end_in_the_middle_of_a_message_is_a_reset),
         cmocka_unit_test(a_receiver_that_is_gone_is_an_error_and_no_signal),

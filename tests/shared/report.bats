@@ -102,7 +102,7 @@ on_terminal() {
 @test "a program that waits for all pages has a bar of those that have begun" {
     local lesson
     seq -f "$SITE/page/%.0f?delay=20" 30 >"$BATS_TEST_TMPDIR/urls"
-    for lesson in 05-executor-threads 06-executor-processes; do
+    for lesson in 06-executor-threads 07-executor-processes; do
         on_terminal "'$BUILD/$lesson' -w 2 -f '$BATS_TEST_TMPDIR/urls' >/dev/null"
         assert_status 0
         refute_regex "$output" Getting

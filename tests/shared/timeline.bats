@@ -109,11 +109,13 @@ lessons() {
 }
 
 @test "a worker that is a process has its own PID in the trace, a thread its parent's" {
-    trace 06-executor-processes -w 3 "$SITE"/gather/3?{1..3}
+    trace 07-executor-processes -w 3 "$SITE"/gather/3?{1..3}
     holds '[.[] | select(.cat == "page").pid] | unique | length == 3'
     trace 04-process-pool -w 3 "$SITE"/gather/3?{1..3}
     holds '[.[] | select(.cat == "page").pid] | unique | length == 3'
-    trace 05-executor-threads -w 3 "$SITE"/gather/3?{1..3}
+    trace 05-crash-safe-pool -w 3 "$SITE"/gather/3?{1..3}
+    holds '[.[] | select(.cat == "page").pid] | unique | length == 3'
+    trace 06-executor-threads -w 3 "$SITE"/gather/3?{1..3}
     holds '[.[] | select(.cat == "page").pid] | unique | length == 1'
 }
 
@@ -135,7 +137,7 @@ lessons() {
 }
 
 @test "a page whose worker died is in the trace of the executor, with its error" {
-    use_program 06-executor-processes
+    use_program 07-executor-processes
     begin --timeline --trace trace --workers 1 "$SITE/hold" "$SITE/page/1"
     wait_for in_flight=1
     kill -s KILL "$(sed -n 's/^Getting.*PID: \([0-9]*\),.*/\1/p' "$err" | head -n 1)"
@@ -146,8 +148,8 @@ lessons() {
     holds 'any(.args.error == "worker process-1 was killed by signal 9 (SIGKILL)")'
 }
 
-@test "in lesson 4 nobody can tell when a page was fetched whose worker died" {
-    use_program 04-process-pool
+@test "in lesson 5 nobody can tell when a page was fetched whose worker died" {
+    use_program 05-crash-safe-pool
     begin --quiet --timeline --trace trace --workers 1 "$SITE/hold" "$SITE/page/1"
     wait_for in_flight=1
     kill -s KILL "$(pgrep --parent "$pid")"

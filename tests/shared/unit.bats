@@ -34,3 +34,8 @@ teardown_file() {
     run "$BUILD/tests/http_test"
     assert_success
 }
+
+@test "processes.h: how a child ended, in words" {
+    run "$BUILD/tests/processes_test"
+    assert_success
+}
