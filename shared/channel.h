@@ -1,8 +1,9 @@
 /*
- * Whole messages over a socket. A stream keeps no message boundaries: what was sent as 100
- * bytes may be received as 60 and 40. So the functions for streams go on until all bytes
- * are through, and a text goes with its length in front. They wait, so the socket must be
- * blocking. After a failure the stream may be in the middle of a message: close it.
+ * Whole messages over a socket. A stream keeps no message boundaries: what was sent as
+ * 100 bytes may be received as 60 and 40. So the functions for streams go on until all
+ * bytes are through, and a text goes with its length in front. They wait, so the socket
+ * must be blocking. After a failure the stream may be in the middle of a message: close
+ * it.
  *
  * A call that a signal interrupts (EINTR) is made again, here and below.
  */

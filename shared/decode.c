@@ -185,8 +185,8 @@ static const struct rules all_rules[] = {
 struct decoder {
     const struct rules *rules;
     iconv_t converter;
-    /* CP932: Shift_JIS as the web knows it. Of the standard's JIS X 0208, which EUC-JP and
-       ISO-2022-JP have too, it is the only complete table that iconv has. */
+    /* CP932: Shift_JIS as the web knows it. Of the standard's JIS X 0208, which EUC-JP
+       and ISO-2022-JP have too, it is the only complete table that iconv has. */
     iconv_t japanese;
 };
 

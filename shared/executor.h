@@ -35,19 +35,20 @@ struct as_completed;
 /*
  * What a worker runs: a string in, a result out. The result's text comes from malloc and
  * belongs to the executor from then on; a text of NULL counts as "" if the status is
- * RESULT_OK. A task that returns RESULT_CANCELLED has run, so its result is RESULT_FAILED.
+ * RESULT_OK. A task that returns RESULT_CANCELLED has run, so its result is
+ * RESULT_FAILED.
  *
- * What a pool does not promise: argument and text are C strings, which end at their first
- * NUL. A task has no context but its argument. In a process pool the task runs in another
- * process: it sees the memory as it was when the pool was opened, and nobody sees what it
- * changes; and the descriptors that were open then stay open in the workers until the pool
- * is freed.
+ * What a pool does not promise: argument and text are C strings, which end at their
+ * first NUL. A task has no context but its argument. In a process pool the task runs in
+ * another process: it sees the memory as it was when the pool was opened, and nobody
+ * sees what it changes; and the descriptors that were open then stay open in the workers
+ * until the pool is freed.
  *
  * A task that ends its worker costs its own result, which is RESULT_BROKEN, and another
- * worker takes the place: pthread_exit(3) and pthread_cancel(3) end a thread, exit(3) and a
- * signal a process. In a process, exit(3) runs the handlers that the task has registered
- * with atexit(3), and not those of its parent. What a task has printed through stdio is
- * written when it returns.
+ * worker takes the place: pthread_exit(3) and pthread_cancel(3) end a thread, exit(3)
+ * and a signal a process. In a process, exit(3) runs the handlers that the task has
+ * registered with atexit(3), and not those of its parent. What a task has printed
+ * through stdio is written when it returns.
  */
 typedef struct result (*task_fn)(const char *argument);
 
@@ -64,18 +65,18 @@ struct executor_options {
        may use, and for threads 4 more, but at most 32. */
     size_t workers;
 
-    /* How many tasks may wait; 0: any number. When that many wait, executor_submit() waits
-       too. A task that is cancelled keeps its place until a worker comes to it. A task or
-       callback of the pool's own may go beyond the bound: if it waited, nobody might be
-       left to make room. In a process pool a bound costs time, because a worker that is
-       free finds no task that is ready for it to claim. */
+    /* How many tasks may wait; 0: any number. When that many wait, executor_submit()
+       waits too. A task that is cancelled keeps its place until a worker comes to it. A
+       task or callback of the pool's own may go beyond the bound: if it waited, nobody
+       might be left to make room. In a process pool a bound costs time, because a worker
+       that is free finds no task that is ready for it to claim. */
     size_t queue_capacity;
 
-    /* Each worker runs it before its first task, with the argument, which is copied. If it
-       returns anything but RESULT_OK, or ends a worker that is a thread, the pool is
-       broken: all tasks that have not begun are RESULT_BROKEN, with the reason. If it ends
-       a worker that is a process, others are tried; and while none is ready, each task is
-       RESULT_BROKEN. */
+    /* Each worker runs it before its first task, with the argument, which is copied. If
+       it returns anything but RESULT_OK, or ends a worker that is a thread, the pool is
+       broken: all tasks that have not begun are RESULT_BROKEN, with the reason. If it
+       ends a worker that is a process, others are tried; and while none is ready, each
+       task is RESULT_BROKEN. */
     task_fn initializer;
     const char *initializer_argument;
 
@@ -83,11 +84,11 @@ struct executor_options {
     size_t max_tasks_per_worker;
 
     /* Process pools: how many seconds a task, or the initializer, may run; 0: for ever.
-       Then its worker is killed and replaced, and the task is RESULT_TIMED_OUT. What counts
-       is how long the task ran, not how long its result took to arrive; but a worker that
-       does not deliver a result for a second longer than that is given up as well. Without
-       a limit, a worker that has been stopped (SIGSTOP) holds up its task until it is
-       continued. */
+       Then its worker is killed and replaced, and the task is RESULT_TIMED_OUT. What
+       counts is how long the task ran, not how long its result took to arrive; but a
+       worker that does not deliver a result for a second longer than that is given up as
+       well. Without a limit, a worker that has been stopped (SIGSTOP) holds up its task
+       until it is continued. */
     double task_seconds;
 };
 
@@ -101,12 +102,12 @@ struct executor_options {
  * do: a thread cannot be killed, so a thread pool has neither a time limit for tasks nor
  * a maximum of tasks per worker.
  *
- * Processes are forked from a small process of their own, which this call forks: open the
- * pool before you start threads. All output streams are flushed
- * before (fflush(3) with NULL). What the processes share with their parent is the memory of
- * the tasks that are next, and nothing else. The workers ignore SIGINT, so that Ctrl-C is
- * for their parent; if that dies, they die too. If the small process dies, the pool is
- * broken: every task that is not done is RESULT_BROKEN.
+ * Processes are forked from a small process of their own, which this call forks: open
+ * the pool before you start threads. All output streams are flushed before (fflush(3)
+ * with NULL). What the processes share with their parent is the memory of the tasks that
+ * are next, and nothing else. The workers ignore SIGINT, so that Ctrl-C is for their
+ * parent; if that dies, they die too. If the small process dies, the pool is broken:
+ * every task that is not done is RESULT_BROKEN.
  */
 struct executor *thread_pool_executor(size_t workers);
 struct executor *process_pool_executor(size_t workers);
@@ -194,15 +195,16 @@ void executor_free(struct executor *executor);
 /*
  * Waits until the task is done. The result belongs to the future, and lives as long; its
  * text is never NULL. A future of NULL, which a submit that failed returned, is
- * RESULT_FAILED. This, and every other call below that waits for futures, is a cancellation
- * point (pthread_cancel(3)).
+ * RESULT_FAILED. This, and every other call below that waits for futures, is a
+ * cancellation point (pthread_cancel(3)).
  *
- * In a task: if the task waits for another one of the same thread pool that has not begun,
- * the call runs that one itself, on the same stack, so that even a pool of one worker does
- * not come to a standstill. The same holds for every other call that waits for futures.
+ * In a task: if the task waits for another one of the same thread pool that has not
+ * begun, the call runs that one itself, on the same stack, so that even a pool of one
+ * worker does not come to a standstill. The same holds for every other call that waits
+ * for futures.
  *
- * Where waiting would never end, the call fails at once. The result is RESULT_FAILED then,
- * says why, and belongs to nobody; the future goes on. errno is
+ * Where waiting would never end, the call fails at once. The result is RESULT_FAILED
+ * then, says why, and belongs to nobody; the future goes on. errno is
  *
  *   EDEADLK  in a callback, for a future of the same pool that is not done
  *   EPERM    in a process that was forked from the one that has the pool's workers
@@ -228,13 +230,13 @@ bool future_running(const struct future *future);
 bool future_done(const struct future *future);
 
 /*
- * Has the callback called once when the future is done: by the pool's own thread that has
- * its result, which is a worker in a thread pool and the one manager of all workers in a
- * process pool; by the thread that cancels the future; or at once, by the caller, if the
- * future is done already. A callback that takes long delays the results behind it.
- * Callbacks of one future are called in the order in which they were added. A callback may
- * do all that is here with its future, free it too, but not wait for a future of the same
- * pool that is not done: see future_result().
+ * Has the callback called once when the future is done: by the pool's own thread that
+ * has its result, which is a worker in a thread pool and the one manager of all workers
+ * in a process pool; by the thread that cancels the future; or at once, by the caller,
+ * if the future is done already. A callback that takes long delays the results behind
+ * it. Callbacks of one future are called in the order in which they were added. A
+ * callback may do all that is here with its future, free it too, but not wait for a
+ * future of the same pool that is not done: see future_result().
  *
  * Returns false with ENOMEM, and then the callback will not be called.
  */
@@ -276,9 +278,9 @@ bool futures_wait(struct future *const futures[], size_t count, enum wait_until 
 struct as_completed *as_completed_open(struct future *const futures[], size_t count,
                                        double seconds);
 
-/* The next one that is done; waits for it. Returns NULL with errno 0 after the last, with
-   ETIMEDOUT when the time is over, with EDEADLK or EPERM as future_result() does, and with
-   EINVAL if `completed` is NULL. */
+/* The next one that is done; waits for it. Returns NULL with errno 0 after the last,
+   with ETIMEDOUT when the time is over, with EDEADLK or EPERM as future_result() does,
+   and with EINVAL if `completed` is NULL. */
 struct future *as_completed_next(struct as_completed *completed);
 
 /* NULL is nothing to do. */

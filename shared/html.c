@@ -260,8 +260,8 @@ static size_t mend_reference(const char *text, size_t length, char **end)
     return taken;
 }
 
-/* Writes what Gumbo has to see in place of what the text begins with, and returns how many
-   bytes that is; 0 if it may see the text. */
+/* Writes what Gumbo has to see in place of what the text begins with, and returns how
+   many bytes that is; 0 if it may see the text. */
 static size_t mend_next(const char *text, size_t length, char **end)
 {
     unsigned char first = (unsigned char)text[0];
@@ -274,13 +274,13 @@ static size_t mend_next(const char *text, size_t length, char **end)
 
 /*
  * What Gumbo has otherwise than the standard, mended before it sees the text. It takes
- * control characters and noncharacters for damage and makes U+FFFD of them: so we show it
- * something that means as little in HTML, HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN
- * for the two that are white space, though not in HTML; and for a noncharacter a reference
- * to it, which it leaves alone. And it counts a numeric reference in 32 bits: so we show it
- * one that is beyond Unicode, but not beyond those. What a reference stands for is then
- * wrong only where there are none, in the text of a <script> or <xmp>. Returns memory that
- * the caller frees, or NULL.
+ * control characters and noncharacters for damage and makes U+FFFD of them: so we show
+ * it something that means as little in HTML, HTML_CONTROL_STAND_IN, or
+ * HTML_SPACE_STAND_IN for the two that are white space, though not in HTML; and for a
+ * noncharacter a reference to it, which it leaves alone. And it counts a numeric
+ * reference in 32 bits: so we show it one that is beyond Unicode, but not beyond those.
+ * What a reference stands for is then wrong only where there are none, in the text of a
+ * <script> or <xmp>. Returns memory that the caller frees, or NULL.
  */
 static char *mend(const char *document, size_t length, size_t *mended_length)
 {

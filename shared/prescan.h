@@ -15,8 +15,8 @@ enum { PRESCAN_WITHIN = 1024 };
 
 /*
  * The set that the first <meta charset> or <meta http-equiv="Content-Type"> names whose
- * set is known; NULL if there is none in the first PRESCAN_WITHIN bytes. What was found in
- * the beginning of a page is found in all of it too.
+ * set is known; NULL if there is none in the first PRESCAN_WITHIN bytes. What was found
+ * in the beginning of a page is found in all of it too.
  */
 const char *prescan_meta(const char *bytes, size_t length);
 

@@ -48,11 +48,11 @@ static inline void cond_broadcast(pthread_cond_t *condition)
 
 /*
  * Waits on the condition until the deadline, in seconds on the clock of monotonic.h;
- * INFINITY is never, and 0 is at once. Returns false when the deadline has passed. As with
- * cond_wait(), it may return true without a signal.
+ * INFINITY is never, and 0 is at once. Returns false when the deadline has passed. As
+ * with cond_wait(), it may return true without a signal.
  *
- * It is a cancellation point (pthread_cancel(3)): a thread that is cancelled here releases
- * the mutex.
+ * It is a cancellation point (pthread_cancel(3)): a thread that is cancelled here
+ * releases the mutex.
  */
 bool cond_wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, double deadline);
 
@@ -68,8 +68,8 @@ void lock_over_forks(pthread_mutex_t *mutex);
 
 /*
  * How many forks lie between this process and the one that first called
- * lock_over_forks(). Where a thread remembers the number and later reads another, it is in
- * a forked child, which has no other thread of its parent's. vfork(2), _Fork(3) and
+ * lock_over_forks(). Where a thread remembers the number and later reads another, it is
+ * in a forked child, which has no other thread of its parent's. vfork(2), _Fork(3) and
  * clone(2) go unnoticed: they run no handlers (pthread_atfork(3)).
  */
 unsigned fork_generation(void);

@@ -78,7 +78,8 @@ struct nursery {
     pid_t pids[]; /* worker n is n - 1; 0: it does not run */
 };
 
-/* It may wait for the parent to read, since the parent never waits for the fork server. */
+/* It may wait for the parent to read, since the parent never waits for the fork server.
+   */
 static void tell(const struct nursery *nursery, struct message message)
 {
     send_message(nursery->messages, message, NULL, 0, true);
@@ -92,8 +93,8 @@ _Noreturn static void become_worker(struct nursery *nursery, size_t number)
     close(nursery->control);
     close(nursery->deaths);
     close(nursery->parent);
-    /* A high number: if a task closes all descriptors, the next ones that are opened do not
-       take the socket's place. */
+    /* A high number: if a task closes all descriptors, the next ones that are opened do
+       not take the socket's place. */
     own_socket = fcntl(nursery->messages, F_DUPFD_CLOEXEC, WORKER_SOCKET);
     if (own_socket >= 0)
         close(nursery->messages);
@@ -180,9 +181,9 @@ static void serve_parent(struct nursery *nursery)
 }
 
 /*
- * The fork server blocks all signals for ever, and reads the deaths of its children as they
- * come. The workers inherit what is arranged here: SIGINT is ignored, since Ctrl-C is for
- * the parent; SIGTERM, which executor_terminate_workers() sends, ends them.
+ * The fork server blocks all signals for ever, and reads the deaths of its children as
+ * they come. The workers inherit what is arranged here: SIGINT is ignored, since Ctrl-C
+ * is for the parent; SIGTERM, which executor_terminate_workers() sends, ends them.
  */
 static bool arrange_signals(struct nursery *nursery)
 {
@@ -295,8 +296,8 @@ static void discard(struct fork_server *server)
     free(server);
 }
 
-/* Forks the fork server, with all signals blocked there. Returns its pid, or -1 with errno
-   set. */
+/* Forks the fork server, with all signals blocked there. Returns its pid, or -1 with
+   errno set. */
 static pid_t fork_nursery(struct nursery *nursery)
 {
     sigset_t all;

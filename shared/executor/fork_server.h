@@ -1,8 +1,8 @@
 /*
  * The fork server: a process whose only work is to fork worker processes, as Python's
- * multiprocessing has one. It is forked when the pool is opened and stays single-threaded,
- * so a worker that it forks later, to replace one that died, finds no lock held by a
- * thread that exists only in the parent.
+ * multiprocessing has one. It is forked when the pool is opened and stays
+ * single-threaded, so a worker that it forks later, to replace one that died, finds no
+ * lock held by a thread that exists only in the parent.
  *
  *      parent (manager thread)            fork server            worker 3
  *
@@ -14,8 +14,8 @@
  *
  * All that the workers and the fork server have to tell comes through one socket, which
  * keeps message boundaries and the order: what a worker has sent stands before its DIED.
- * The workers are the fork server's children: it waits for them, and kills them when it is
- * told to or its parent has died. If the fork server dies, its workers get SIGKILL
+ * The workers are the fork server's children: it waits for them, and kills them when it
+ * is told to or its parent has died. If the fork server dies, its workers get SIGKILL
  * (PR_SET_PDEATHSIG).
  */
 #ifndef EXECUTOR_FORK_SERVER_H
@@ -65,8 +65,8 @@ bool send_message(int socket, struct message message, const char *piece, size_t 
 
 struct fork_server;
 
-/* What each worker's process runs: with the context, its number from 1, and the socket for
-   its messages. When it returns, the process ends. */
+/* What each worker's process runs: with the context, its number from 1, and the socket
+   for its messages. When it returns, the process ends. */
 typedef void worker_main(void *context, size_t number, int socket);
 
 /*
@@ -79,22 +79,22 @@ typedef void worker_main(void *context, size_t number, int socket);
 struct fork_server *fork_server_open(size_t worker_count, worker_main *work,
                                      void *context);
 
-/* Kills the workers that are left, waits for the fork server to end, and frees it. NULL is
-   nothing to do. */
+/* Kills the workers that are left, waits for the fork server to end, and frees it. NULL
+   is nothing to do. */
 void fork_server_close(struct fork_server *server);
 
 /*
- * Asks for a worker of this number, which must not run; asks to kill it, if it runs; asks
- * to send all workers the signal, and to start none any more. The answers are messages.
- * Returns false if the request has to be made again later (EAGAIN), or the fork server has
- * died.
+ * Asks for a worker of this number, which must not run; asks to kill it, if it runs;
+ * asks to send all workers the signal, and to start none any more. The answers are
+ * messages. Returns false if the request has to be made again later (EAGAIN), or the
+ * fork server has died.
  */
 bool fork_server_start(struct fork_server *server, size_t number);
 bool fork_server_kill(struct fork_server *server, size_t number);
 bool fork_server_stop(struct fork_server *server, int signal_number);
 
-/* Waits until there is a message, for at most so many milliseconds (-1: for ever). Returns
-   false if the fork server has died, and there is no message. */
+/* Waits until there is a message, for at most so many milliseconds (-1: for ever).
+   Returns false if the fork server has died, and there is no message. */
 bool fork_server_wait(struct fork_server *server, int milliseconds);
 
 /* Receives the next message without waiting, and how much of a piece has come with it. It

@@ -20,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The state: what has happened to the future, and above that, the number of references. */
+/* The state: what has happened to the future, and above that, the number of references.
+   */
 enum {
     BEGUN = 1,
     DISPATCHED = 2,

@@ -40,15 +40,15 @@ bool future_begin(struct future *future);
 bool future_dispatch(struct future *future);
 
 /* Makes a future done whose task the caller owns, with the result, whose text the future
-   owns from then on; or cancelled, if the task never began. Calls its callbacks, and gives
-   up the owner's reference. */
+   owns from then on; or cancelled, if the task never began. Calls its callbacks, and
+   gives up the owner's reference. */
 void future_finish(struct future *future, struct result result);
 void future_finish_cancelled(struct future *future);
 
 /* ---- Waiting (waiting.c) ---- */
 
-/* Says that somebody watches the future. Returns false if it is done already, which nobody
-   will be told any more. Called with the lock of waiting.c held (future.c). */
+/* Says that somebody watches the future. Returns false if it is done already, which
+   nobody will be told any more. Called with the lock of waiting.c held (future.c). */
 bool future_watch(struct future *future);
 
 /* Tells the watchers of a future that it is done, and calls its callbacks. */
@@ -82,7 +82,8 @@ struct executor_kind {
        the thread, it is called again in a new one. */
     void (*serve)(struct pool_thread *thread);
 
-    /* The queue has one more task, or has been closed: dispatches what there is room for. */
+    /* The queue has one more task, or has been closed: dispatches what there is room
+       for. */
     void (*dispatch)(struct executor *executor);
 
     /* Withdraws a dispatched task that has not begun: the caller owns it then. Returns
@@ -98,9 +99,9 @@ struct executor_kind {
     /* Sends all workers the signal. */
     void (*signal_workers)(struct executor *executor, int signal_number);
 
-    /* In a task of the pool's own that has to wait for this future: runs its task there and
-       then if it has not begun, and returns whether it has. NULL: tasks do not see the
-       pool. */
+    /* In a task of the pool's own that has to wait for this future: runs its task there
+       and then if it has not begun, and returns whether it has. NULL: tasks do not see
+       the pool. */
     bool (*run_or_wait)(struct future *future);
 
     /* When the threads have ended: frees `state`. NULL: nothing to do. */
@@ -139,8 +140,8 @@ int threads_add(struct executor *executor);
 /* Waits until all threads have ended, and joins them. */
 void threads_wait(struct executor *executor);
 
-/* Joins the threads, which have ended or are about to return, unless that has been done. The
-   running one may be among them. */
+/* Joins the threads, which have ended or are about to return, unless that has been done.
+   The running one may be among them. */
 void threads_join(struct executor *executor);
 
 /* The thread of an executor's own that the calling one is; NULL: it is none. */
@@ -161,8 +162,8 @@ bool executor_is_elsewhere(const struct executor *executor);
 struct future *executor_submit_until(struct executor *executor, task_fn task,
                                      const char *argument, double deadline);
 
-/* If the calling thread is a worker of the future's pool, in a task: runs the future's task
-   if it has not begun, and returns whether it has. */
+/* If the calling thread is a worker of the future's pool, in a task: runs the future's
+   task if it has not begun, and returns whether it has. */
 bool executor_run_or_wait(struct future *future);
 
 /* For a future that has been dispatched: see the members of executor_kind. Both return
@@ -176,9 +177,9 @@ void executor_break(struct executor *executor, const char *why);
 /* The result of each of those. */
 struct result executor_broken_result(const struct executor *executor);
 
-/* What a task returned as the result of its future, with the span in which it ran, but for
-   the marks, which are the task's own. Only a task that never ran is RESULT_CANCELLED; one
-   that says so of itself has failed. */
+/* What a task returned as the result of its future, with the span in which it ran, but
+   for the marks, which are the task's own. Only a task that never ran is
+   RESULT_CANCELLED; one that says so of itself has failed. */
 struct result result_of_task(struct result result, struct span span);
 
 /* RESULT_BROKEN because of this result of the initializer of worker NAME. Frees that. */

@@ -1,6 +1,6 @@
 /*
- * The threads of an executor's own: workers, or the manager of the workers. If a task or a
- * callback ends one, another takes its place.
+ * The threads of an executor's own: workers, or the manager of the workers. If a task or
+ * a callback ends one, another takes its place.
  */
 #include "internal.h"
 

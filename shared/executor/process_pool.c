@@ -237,8 +237,9 @@ static void close_server(struct pool *pool)
 }
 
 /*
- * The fork server has died, and its workers die with it, but not at once. When their slots
- * are settled, no task is READY any more, so that they cannot claim one after that.
+ * The fork server has died, and its workers die with it, but not at once. When their
+ * slots are settled, no task is READY any more, so that they cannot claim one after
+ * that.
  */
 static void fork_server_died(struct executor *executor)
 {
@@ -258,8 +259,8 @@ static bool is_over(struct executor *executor)
            task_queue_is_drained(&executor->queue);
 }
 
-/* Fills the ring, and asks to be woken for the next task if this thread has something to do
-   with it: keep its time limit, start a worker for it, or say why there is none. */
+/* Fills the ring, and asks to be woken for the next task if this thread has something to
+   do with it: keep its time limit, start a worker for it, or say why there is none. */
 static void prepare_for_tasks(struct executor *executor)
 {
     struct pool *pool = executor->state;

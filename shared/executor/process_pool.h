@@ -69,8 +69,8 @@ void pool_collect(struct pool *pool, struct future *future, struct result result
 /* No worker owns the slot any more; this is the result of the task in it. */
 void pool_settle(struct pool *pool, size_t slot, struct result result);
 
-/* Takes the next task that has not begun, from the ring or from the queue; the caller owns
-   it then. NULL: there is none. */
+/* Takes the next task that has not begun, from the ring or from the queue; the caller
+   owns it then. NULL: there is none. */
 struct future *pool_take_next(struct executor *executor);
 
 /* Whether a task waits or runs. */

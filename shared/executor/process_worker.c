@@ -37,8 +37,8 @@ static void end_process(void *unused)
     _exit(EXIT_SUCCESS);
 }
 
-/* Runs a task, or the initializer. What it has printed is written when it returns, so that
-   no later crash loses it. */
+/* Runs a task, or the initializer. What it has printed is written when it returns, so
+   that no later crash loses it. */
 static struct result run(task_fn task, const char *argument)
 {
     unsigned generation = fork_generation();
@@ -107,8 +107,8 @@ static char *ask_for_argument(struct task_ring *ring, size_t slot, size_t number
     return NULL;
 }
 
-/* Runs the task in the slot. Returns false if the worker has to end: the task has expired,
-   or nobody can receive its result. */
+/* Runs the task in the slot. Returns false if the worker has to end: the task has
+   expired, or nobody can receive its result. */
 static bool run_slot(struct task_ring *ring, size_t slot, size_t number, int socket)
 {
     const char *in_slot = task_ring_argument(ring, slot);

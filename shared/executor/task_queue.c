@@ -35,8 +35,8 @@ static bool has_room(const struct task_queue *queue)
     return queue->capacity == 0 || queue->count < queue->capacity;
 }
 
-/* With the lock held: whether a sleeper has to be woken. One is woken at a time: it takes a
-   future, and then wakes another if there is one more. */
+/* With the lock held: whether a sleeper has to be woken. One is woken at a time: it
+   takes a future, and then wakes another if there is one more. */
 static bool has_to_wake(struct task_queue *queue)
 {
     if (!has_task(queue) || queue->sleepers == 0 || queue->is_waking)

@@ -1,8 +1,8 @@
 /*
  * The queue of futures that no worker has come to yet. It has two ends with a lock each
- * (Michael and Scott, 1996), so that submitting and taking seldom wait for each other: new
- * futures go into the list `submitted`; when the list `next` is empty, all that has been
- * submitted becomes next.
+ * (Michael and Scott, 1996), so that submitting and taking seldom wait for each other:
+ * new futures go into the list `submitted`; when the list `next` is empty, all that has
+ * been submitted becomes next.
  */
 #ifndef EXECUTOR_TASK_QUEUE_H
 #define EXECUTOR_TASK_QUEUE_H

@@ -1,8 +1,9 @@
 /*
  * The task ring: slots in memory that a parent shares with the worker processes that are
  * forked later. The parent publishes a task in a slot; the first worker that is free
- * claims it, in the order of publication, without a message to the parent. So a task that
- * no worker has claimed can be withdrawn, and if a worker dies, the slots say what it had.
+ * claims it, in the order of publication, without a message to the parent. So a task
+ * that no worker has claimed can be withdrawn, and if a worker dies, the slots say what
+ * it had.
  *
  *              publish                 claim              complete
  *      FREE --------------> READY --------------> CLAIMED ----------> DONE
@@ -17,8 +18,9 @@
  *
  * A slot's state is one atomic word: the phase, the worker, and the turn, which tells a
  * task from the one that was in the slot before. Each arrow is one function, which
- * compares the phase before it changes the word. A slot that a worker owns (CLAIMED, DONE,
- * EXPIRED) goes on saying so after the worker's death, until the parent releases it.
+ * compares the phase before it changes the word. A slot that a worker owns (CLAIMED,
+ * DONE, EXPIRED) goes on saying so after the worker's death, until the parent releases
+ * it.
  */
 #ifndef EXECUTOR_TASK_RING_H
 #define EXECUTOR_TASK_RING_H
@@ -56,7 +58,8 @@ bool task_ring_expire(struct task_ring *ring, size_t slot);
    Returns false if no worker owned the slot. */
 bool task_ring_release(struct task_ring *ring, size_t slot);
 
-/* The slot of the task that was published first among those that are READY, or NO_SLOT. */
+/* The slot of the task that was published first among those that are READY, or NO_SLOT.
+   */
 size_t task_ring_first_ready(const struct task_ring *ring);
 
 /* What a slot says. The worker is 0 in FREE and READY. `begun` is the time at which the
@@ -96,8 +99,8 @@ size_t task_ring_argument_length(const struct task_ring *ring, size_t slot);
    one piece after the other, each of which comes through a window of the worker's own. */
 const char *task_ring_argument(const struct task_ring *ring, size_t slot);
 
-/* Empties the window before the parent is asked to fill it; waits until it has, and copies
-   the piece to `to`. Returns how many bytes that were. */
+/* Empties the window before the parent is asked to fill it; waits until it has, and
+   copies the piece to `to`. Returns how many bytes that were. */
 void task_ring_clear_window(struct task_ring *ring, size_t worker);
 size_t task_ring_read_window(struct task_ring *ring, size_t worker, char *to);
 

@@ -89,7 +89,8 @@ static void make_ready(struct watcher *watcher)
     cond_signal(&waiter->ready);
 }
 
-/* With the lock held: tells the waiters, and returns the callbacks, the first one first. */
+/* With the lock held: tells the waiters, and returns the callbacks, the first one first.
+   */
 static struct watcher *tell_waiters(struct future *future)
 {
     struct watcher *callbacks = NULL;
@@ -183,8 +184,8 @@ bool future_on_done(struct future *future,
 
 /* ---- Waiting ---- */
 
-/* Why the running thread cannot wait for the future, which is not done, as an errno; 0: it
-   can. */
+/* Why the running thread cannot wait for the future, which is not done, as an errno; 0:
+   it can. */
 static int waiting_error(const struct future *future)
 {
     if (executor_is_elsewhere(future->executor))

@@ -1,6 +1,6 @@
 /*
- * What the manager does for a worker: start it, receive its results, keep its time limits,
- * and settle its slots when it has died.
+ * What the manager does for a worker: start it, receive its results, keep its time
+ * limits, and settle its slots when it has died.
  */
 #include "process_pool.h"
 
@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* How long to wait before a worker that could not be started is tried again, in seconds. */
+/* How long to wait before a worker that could not be started is tried again, in seconds.
+   */
 static const double first_delay = 0.01;
 static const double longest_delay = 1;
 
@@ -173,8 +174,8 @@ static void worker_not_started(struct executor *executor, struct worker_handle *
         result_broken("worker %s cannot be started: %s", handle->name, strerror(error)));
 }
 
-/* With the pool's lock held: adds a piece to the text of a result. Returns whether that is
-   complete. */
+/* With the pool's lock held: adds a piece to the text of a result. Returns whether that
+   is complete. */
 static bool add_piece(struct slot_content *content, const struct message *message,
                       const char *piece, size_t length)
 {
@@ -311,7 +312,8 @@ double handles_start_and_kill(struct executor *executor)
     return next;
 }
 
-/* The worker's time is up. If it is late with a task, that cannot be completed any more. */
+/* The worker's time is up. If it is late with a task, that cannot be completed any more.
+   */
 static void give_up(struct worker_handle *handle, size_t slot)
 {
     handle->state = KILLED;
@@ -320,10 +322,11 @@ static void give_up(struct worker_handle *handle, size_t slot)
 }
 
 /*
- * When the time is up of the worker that owns the slot: it runs the task; or it is about to
- * begin a task that it has claimed, or to send a result, which takes a moment only. What
- * counts is what the worker did, not when we had the time to look: a task that is DONE
- * cannot expire, and a worker is stuck only if nothing of it is left to be received.
+ * When the time is up of the worker that owns the slot: it runs the task; or it is about
+ * to begin a task that it has claimed, or to send a result, which takes a moment only.
+ * What counts is what the worker did, not when we had the time to look: a task that is
+ * DONE cannot expire, and a worker is stuck only if nothing of it is left to be
+ * received.
  */
 static double limit_of(struct worker_handle *handle, struct slot_view view, double now,
                        double seconds)

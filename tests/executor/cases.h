@@ -59,8 +59,8 @@ void say_begun(void);
 
 /* ---- In a case ---- */
 
-/* Lets fork(2) succeed so many times more, in this process and in those that it has forked
-   since the last call; then it fails with EAGAIN. */
+/* Lets fork(2) succeed so many times more, in this process and in those that it has
+   forked since the last call; then it fails with EAGAIN. */
 enum { ANY_NUMBER = 1000000000 };
 void allow_forks(int count);
 

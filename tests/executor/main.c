@@ -88,7 +88,8 @@ struct result leave_early(const char *argument)
 
 /* ---- fork(2), which cases can let fail ---- */
 
-/* How many calls may succeed, in this process and in those that it forks; shared by them. */
+/* How many calls may succeed, in this process and in those that it forks; shared by
+   them. */
 static atomic_int *forks_left;
 
 pid_t fork(void)
