@@ -74,16 +74,21 @@ static void after_fork_in_child(void)
     atomic_fetch_add(&generation, 1);
 }
 
-static void watch_forks(void)
+static void register_handlers(void)
 {
     must(pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child),
          "pthread_atfork");
 }
 
-void lock_over_forks(pthread_mutex_t *mutex)
+static void watch_forks(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    must(pthread_once(&once, watch_forks), "pthread_once");
+    must(pthread_once(&once, register_handlers), "pthread_once");
+}
+
+void lock_over_forks(pthread_mutex_t *mutex)
+{
+    watch_forks();
     for (size_t i = 0; i < MOST_MUTEXES; i++) {
         pthread_mutex_t *none = NULL;
         if (atomic_compare_exchange_strong(&held_over_forks[i], &none, mutex) ||
@@ -95,5 +100,6 @@ void lock_over_forks(pthread_mutex_t *mutex)
 
 unsigned fork_generation(void)
 {
+    watch_forks();
     return atomic_load(&generation);
 }

@@ -67,7 +67,7 @@ bool cond_wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, double d
 void lock_over_forks(pthread_mutex_t *mutex);
 
 /*
- * How many forks lie between this process and the one that first called
+ * How many forks lie between this process and the one that first called it, or
  * lock_over_forks(). Where a thread remembers the number and later reads another, it is
  * in a forked child, which has no other thread of its parent's. vfork(2), _Fork(3) and
  * clone(2) go unnoticed: they run no handlers (pthread_atfork(3)).
