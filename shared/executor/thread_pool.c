@@ -6,6 +6,9 @@
 #include "monotonic.h"
 #include "worker.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 static size_t default_workers(void)
 {
     size_t workers = usable_cpus() + 4;
@@ -17,9 +20,12 @@ static size_t default_workers(void)
 static struct result call(task_fn task, const char *argument)
 {
     int unused;
+    unsigned generation = fork_generation();
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
     struct result result = task(argument);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+    if (fork_generation() != generation)
+        _exit(EXIT_SUCCESS); /* a copy that the task has forked: the pool is elsewhere */
     return result;
 }
 
