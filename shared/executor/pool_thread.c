@@ -5,8 +5,10 @@
 #include "internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 _Thread_local struct pool_thread *this_thread;
 
@@ -18,6 +20,13 @@ bool executor_is_own_thread(const struct executor *executor)
 {
     return this_thread != NULL && this_thread->executor == executor &&
            !executor_is_elsewhere(executor);
+}
+
+void executor_end_copy(const struct executor *executor)
+{
+    if (this_thread != NULL && this_thread->executor == executor &&
+        executor_is_elsewhere(executor))
+        _exit(EXIT_SUCCESS);
 }
 
 static void *run_thread(void *argument);

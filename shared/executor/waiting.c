@@ -76,6 +76,7 @@ static void call_back(struct future *future,
     calling = &this_one;
     pthread_cleanup_push(callback_returned, &this_one);
     callback(future, context);
+    executor_end_copy(this_one.executor);
     pthread_cleanup_pop(1);
 }
 
