@@ -110,16 +110,14 @@ static struct watcher *tell_waiters(struct future *future)
     return callbacks;
 }
 
-/* Calls the callbacks in the list. If one ends the thread, the rest is called in its
-   clean-up. */
-static void call_all(void *context)
+/* A callback has ended the thread: no other can be called in it (pthread_exit(3)). */
+static void drop_callbacks(void *context)
 {
     struct watcher **callbacks = context;
     while (*callbacks != NULL) {
-        struct watcher callback = **callbacks;
+        struct watcher *next = (*callbacks)->next;
         free(*callbacks);
-        *callbacks = callback.next;
-        call_back(callback.future, callback.callback, callback.context);
+        *callbacks = next;
     }
 }
 
@@ -129,8 +127,13 @@ void tell_watchers(struct future *future)
     struct watcher *callbacks = tell_waiters(future);
     mutex_unlock(&watching);
     /* Without the lock: a callback may do what it likes. */
-    pthread_cleanup_push(call_all, &callbacks);
-    call_all(&callbacks);
+    pthread_cleanup_push(drop_callbacks, &callbacks);
+    while (callbacks != NULL) {
+        struct watcher callback = *callbacks;
+        free(callbacks);
+        callbacks = callback.next;
+        call_back(future, callback.callback, callback.context);
+    }
     pthread_cleanup_pop(0);
 }
 
