@@ -22,7 +22,7 @@ SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
 EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test
-SOURCES = $(wildcard shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
+SOURCES = $(wildcard tests/preload/*.c shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
 	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
 
@@ -41,7 +41,7 @@ BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
-site: $(BUILD)/site ## build the local site
+site: $(BUILD)/site $(BUILD)/few.so ## build the local site
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.o: %.c
@@ -60,6 +60,11 @@ $(BUILD)/timeline: $(BUILD)/scripts/timeline.o $(BUILD)/libshared.a
 
 $(BUILD)/site: $(SITE)
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(SITE_LIBRARIES) -o $@
+
+# It is preloaded by checks, before a sanitizer: so it has none of its own.
+$(BUILD)/few.so: tests/preload/few.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared $< -ldl -o $@
 
 $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
