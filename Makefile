@@ -4,10 +4,11 @@ BUILD ?= build
 # From here, since a path that begins elsewhere may have spaces in it.
 override BUILD := $(subst $(CURDIR)/,,$(BUILD))
 CFLAGS ?= -O2 -g
+PACKAGES = libcurl gumbo zlib libbrotlidec libzstd
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared \
-	$(shell pkg-config --cflags libcurl gumbo)
-LIBRARIES = $(shell pkg-config --libs libcurl gumbo) -lunistring -lm
+	$(shell pkg-config --cflags $(PACKAGES))
+LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
 SITE_LIBRARIES = $(shell pkg-config --libs libmicrohttpd zlib)
 
 # SANITIZE=address,undefined or SANITIZE=thread builds with gcc's sanitizers.

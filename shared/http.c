@@ -1,10 +1,14 @@
 #include "http.h"
 
 #include "monotonic.h"
+#include "unpack.h"
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <linux/tcp.h>
+#include <locale.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,10 +22,19 @@
 #define USER_AGENT "one-program-ten-lessons/1.0"
 
 enum {
-    READ_AHEAD = 32 * 1024,       /* what the kernel may receive before we have read it */
-    MOST_HEADERS = 512 * 1024,    /* of all responses to one GET, and their trailers */
-    MOST_DISCARDED = 1024 * 1024, /* of a body that nobody wants any more */
+    READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
+    UNPACKED_STEP = 16 * 1024, /* what is unpacked between two looks at the clock */
+    /* Each of these is below a limit of libcurl's, of which it tells in other words. */
+    LONGEST_URL = 1000 * 1000,
+    MOST_HEADER_BYTES = 256 * 1024, /* of all responses to one GET, and their trailers */
+    MOST_HEADER_LINES = 1000,
+    MOST_SOCKETS = 32, /* of a client; libcurl keeps five connections */
 };
+
+static const char unasked_coding[] =
+    "packed by a Transfer-Encoding that nobody asked for";
+
+static const char cut_header[] = "the connection closed in the middle of the header";
 
 static double time_limit;
 static const char *certificate_file;
@@ -33,8 +46,11 @@ struct client {
     CURL *curl;
     struct curl_slist *headers;
     pid_t owner;
-    int socket_error; /* why socket(2) failed in the last GET, or 0 */
-    char error[CURL_ERROR_SIZE];
+    int socket_error;                    /* why socket(2) failed in the last GET, or 0 */
+    curl_socket_t sockets[MOST_SOCKETS]; /* that are open */
+    size_t socket_count;
+    size_t opened;     /* since the last request was sent */
+    uint64_t received; /* bytes, on the socket that was closed last */
 };
 
 /* A client that is the parent's: left alone, and kept here so that a leak checker sees
@@ -47,10 +63,22 @@ struct request {
     void *context;
     double deadline;
     bool has_enough;
-    size_t discarded;    /* bytes that came after that */
-    size_t headers;      /* bytes */
-    size_t codings;      /* that the response's Content-Encoding names */
     const char *refusal; /* why we have ended the transfer, or NULL */
+    bool is_late;        /* the same, for the time limit */
+
+    size_t header_bytes;
+    size_t header_lines;
+    bool in_header; /* its end has not come */
+    long redirects; /* that had been followed when it began */
+
+    bool in_body;
+    char *content_type;
+    struct unpacker *unpacker; /* NULL: the body is not packed */
+
+    curl_socket_t socket; /* over which it went last */
+    bool is_on_used_connection;
+    uint64_t received_before; /* bytes, on its connection, when the request was sent */
+    bool is_unasked;          /* an answer was there by then */
 };
 
 static void free_client(void *pointer)
@@ -81,6 +109,7 @@ void http_open(double timeout, const char *certificates)
     time_limit = timeout;
     certificate_file = certificates;
     signal(SIGPIPE, SIG_IGN);
+    setlocale(LC_CTYPE, "C.UTF-8"); /* of host names; without it, ASCII ones alone work */
     lift_descriptor_limit();
     if (pthread_key_create(&client_key, free_client) == 0)
         libcurl_status = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -102,22 +131,79 @@ static long milliseconds(double seconds)
     return (long)ceil(seconds * 1000);
 }
 
+/* The last response's header of that name: the values of all its lines, joined by commas
+   as RFC 9110, 5.3, has it. Returns memory that the caller frees, or NULL. */
+static char *joined_header(CURL *curl, const char *name)
+{
+    struct curl_header *header;
+    char *joined = strdup("");
+    for (size_t i = 0; joined != NULL && curl_easy_header(curl, name, i, CURLH_HEADER, -1,
+                                                          &header) == CURLHE_OK;
+         i++) {
+        char *longer = NULL;
+        if (asprintf(&longer, "%s%s%s", joined, i > 0 ? ", " : "", header->value) < 0)
+            longer = NULL;
+        free(joined);
+        joined = longer;
+    }
+    return joined;
+}
+
+/* Notes what the header says about the body. Returns false if the body is refused. */
+static bool begin_body(struct request *request)
+{
+    CURL *curl = request->client->curl;
+    char *content_encoding = joined_header(curl, "Content-Encoding");
+    enum coding coding = CODING_NONE;
+    request->in_body = true;
+    request->content_type = joined_header(curl, "Content-Type");
+    if (content_encoding != NULL)
+        coding = coding_from_header(content_encoding);
+    if (coding == CODING_SEVERAL)
+        request->refusal = "packed more than once";
+    else if (coding != CODING_NONE)
+        request->unpacker = unpacker_new(coding);
+    bool is_out_of_memory = request->content_type == NULL || content_encoding == NULL ||
+                            (coding != CODING_NONE && request->unpacker == NULL);
+    if (request->refusal == NULL && is_out_of_memory)
+        request->refusal = "out of memory";
+    free(content_encoding);
+    return request->refusal == NULL;
+}
+
 /* Hands a piece on, unless the receiver has had enough. */
 static void hand_on(struct request *request, const char *bytes, size_t length)
 {
-    struct http_piece piece = {"", bytes, length, request->deadline};
-    char *content_type = NULL;
-    if (curl_easy_getinfo(request->client->curl, CURLINFO_CONTENT_TYPE, &content_type) ==
-            CURLE_OK &&
-        content_type != NULL)
-        piece.content_type = content_type;
+    struct http_piece piece = {request->content_type, bytes, length, time_limit,
+                               request->deadline};
     if (!request->has_enough)
         request->has_enough = !request->receive(request->context, &piece);
 }
 
+/* Whether the transfer has been refused; it is when the time is over. */
+static bool is_refused(struct request *request)
+{
+    request->is_late = monotonic_seconds() >= request->deadline;
+    return request->is_late || request->refusal != NULL;
+}
+
+/* Unpacks a piece and hands it on. The clock of libcurl stands still meanwhile, so we look
+   at ours after each step. */
+static void unpack(struct request *request, const char *bytes, size_t length)
+{
+    char unpacked[UNPACKED_STEP];
+    struct packed packed = {bytes, length};
+    size_t made;
+    do {
+        if (!unpacker_step(request->unpacker, &packed, unpacked, sizeof(unpacked), &made))
+            request->refusal = "the page cannot be unpacked";
+        else if (made > 0)
+            hand_on(request, unpacked, made);
+    } while (made == sizeof(unpacked) && !request->has_enough && !is_refused(request));
+}
+
 /* Whether the whole body has come in: then the transfer may as well end in the ordinary
-   way, and the connection can be used again. (But a few bytes may be the packed form of
-   gigabytes: those are not worth it.) */
+   way, and the connection can be used again. */
 static bool is_all_here(const struct request *request)
 {
     CURL *curl = request->client->curl;
@@ -125,44 +211,175 @@ static bool is_all_here(const struct request *request)
     curl_off_t received = 0;
     curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received == announced && request->discarded <= MOST_DISCARDED;
+    return received == announced;
 }
 
-/* libcurl calls this with each piece of the body. To return less than was given ends the
-   transfer. */
+/* libcurl calls this with each piece of the body, packed as it came. To return less than
+   was given ends the transfer. */
 static size_t on_piece(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *request = context;
+    size_t length = size * count;
+    if (is_refused(request) || (!request->in_body && !begin_body(request)))
+        return 0;
+    if (request->unpacker != NULL && !request->has_enough)
+        unpack(request, bytes, length);
+    else
+        hand_on(request, bytes, length);
     if (request->has_enough)
-        request->discarded += size * count;
-    hand_on(request, bytes, size * count);
-    return request->has_enough && !is_all_here(request) ? 0 : size * count;
+        return is_all_here(request) ? length : 0;
+    return is_refused(request) ? 0 : length;
+}
+
+/* The body has ended; without one, only the header has. */
+static void end_body(struct request *request)
+{
+    if (request->in_header)
+        request->refusal = cut_header;
+    else if (request->unpacker != NULL && !unpacker_is_at_end(request->unpacker))
+        request->refusal = "the connection closed in the middle of the page";
+    else if (!is_refused(request) && (request->in_body || begin_body(request)))
+        hand_on(request, NULL, 0);
+}
+
+static long count_redirects(CURL *curl)
+{
+    long redirects = 0;
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &redirects);
+    return redirects;
+}
+
+static bool begins_with(const char *line, size_t length, const char *beginning)
+{
+    return length >= strlen(beginning) &&
+           strncasecmp(line, beginning, strlen(beginning)) == 0;
+}
+
+/* Notes where each header begins and ends. A header that does not end is cut; then libcurl
+   may follow its redirect all the same. */
+static void find_header_end(struct request *request, const char *line, size_t length)
+{
+    long redirects = count_redirects(request->client->curl);
+    if (request->in_header && redirects != request->redirects)
+        request->refusal = cut_header;
+    else if (length <= 2 && line[length - 1] == '\n' && (line[0] == '\r' || length == 1))
+        request->in_header = false;
+    else if (!request->in_body && begins_with(line, length, "HTTP/"))
+        request->in_header = true;
+    request->redirects = redirects;
+}
+
+/* Whether the line has the body packed for the transfer alone, which nobody has asked for.
+   libcurl would unpack it, as often as the line says, and would not look at the clock. */
+static bool is_packed_for_transfer(const char *line, size_t length)
+{
+    static const char name[] = "Transfer-Encoding:";
+    static const char separators[] = ", \t\r\n";
+    if (!begins_with(line, length, name))
+        return false;
+    const char *coding = line + strlen(name);
+    const char *end = line + length;
+    while (coding < end) {
+        size_t word = 0;
+        while (coding + word < end && strchr(separators, coding[word]) == NULL)
+            word++;
+        if (word > 0 && !(word == 7 && strncasecmp(coding, "chunked", 7) == 0) &&
+            !(word == 8 && strncasecmp(coding, "identity", 8) == 0))
+            return true;
+        coding += word + 1;
+    }
+    return false;
+}
+
+static float seconds_until(CURL *curl, CURLINFO timer)
+{
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(curl, timer, &microseconds);
+    return (float)microseconds / 1e6F;
+}
+
+/* How many bytes have come in on the socket since it was opened, and are acknowledged. */
+static uint64_t bytes_received(curl_socket_t descriptor)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+    getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length);
+    return info.tcpi_bytes_received;
+}
+
+static bool has_port(int get_name(int, struct sockaddr *, socklen_t *),
+                     curl_socket_t descriptor, int port)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ip4;
+        struct sockaddr_in6 ip6;
+    } name = {0};
+    socklen_t length = sizeof(name);
+    if (get_name(descriptor, &name.any, &length) < 0)
+        return false;
+    return port ==
+           ntohs(name.any.sa_family == AF_INET6 ? name.ip6.sin6_port : name.ip4.sin_port);
+}
+
+/* The client's socket between these ports. (libcurl has no way to ask for the socket of a
+   connection while it is used.) */
+static curl_socket_t find_socket(const struct client *client, int here, int server)
+{
+    for (size_t i = 0; i < client->socket_count; i++) {
+        curl_socket_t descriptor = client->sockets[i];
+        if (has_port(getsockname, descriptor, here) &&
+            has_port(getpeername, descriptor, server))
+            return descriptor;
+    }
+    return CURL_SOCKET_BAD;
 }
 
 /*
- * libcurl calls this with each line of a header or trailer. It keeps them all, so there
- * must not be too many. And it would unpack a body that was packed several times over,
- * of which the middle layers can be gigabytes that come to nothing in the end: no
- * honest server sends one.
+ * libcurl calls this when there is a connection, before it sends the request. On one that
+ * was used before, what is there by now is no answer to it: a server that sends more than
+ * it was asked for could give one page the title of another. Something may also have been
+ * read already, by TLS: so on_header() will see whether anything has come since.
  */
+static int before_request(void *context, char *server, char *here, int server_port,
+                          int port)
+{
+    (void)server, (void)here;
+    struct request *request = context;
+    struct client *client = request->client;
+    char byte;
+    request->received_before = 0;
+    request->is_on_used_connection = client->opened == 0;
+    client->opened = 0;
+    if (!request->is_on_used_connection)
+        return CURL_PREREQFUNC_OK;
+    request->socket = find_socket(client, port, server_port);
+    request->received_before = bytes_received(request->socket);
+    request->is_unasked =
+        recv(request->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+    return request->is_unasked ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* libcurl calls this with each line of a header or trailer. To return less than was given
+   ends the transfer. It keeps them all, so there must not be too many. */
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
-    static const char coding[] = "Content-Encoding:";
     struct request *request = context;
     size_t length = size * count;
-    request->headers += length;
-    if (length >= 5 && strncmp(line, "HTTP/", 5) == 0)
-        request->codings = 0; /* a new response, after a redirect */
-    if (length >= strlen(coding) && strncasecmp(line, coding, strlen(coding)) == 0) {
-        request->codings++;
-        for (size_t i = 0; i < length; i++)
-            request->codings += line[i] == ',';
-    }
-    if (request->headers > MOST_HEADERS)
+    request->header_bytes += length;
+    request->header_lines++;
+    find_header_end(request, line, length);
+    if (request->is_on_used_connection &&
+        bytes_received(request->socket) == request->received_before)
+        request->is_unasked = true;
+    request->is_on_used_connection =
+        false; /* what comes from now on has been asked for */
+    if (request->header_bytes > MOST_HEADER_BYTES ||
+        request->header_lines > MOST_HEADER_LINES)
         request->refusal = "too many headers";
-    else if (request->codings > 1)
-        request->refusal = "packed more than once";
-    return request->refusal == NULL ? length : 0;
+    else if (is_packed_for_transfer(line, length))
+        request->refusal = unasked_coding;
+    return request->refusal == NULL && !request->is_unasked ? length : 0;
 }
 
 /* libcurl calls this for a socket. By itself it would not say what went wrong: that there
@@ -172,6 +389,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 {
     (void)purpose;
     struct client *client = context;
+    client->opened++;
     int type = address->socktype | SOCK_CLOEXEC;
     int descriptor = socket(address->family, type, address->protocol);
     if (descriptor < 0) {
@@ -181,7 +399,21 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
     /* The kernel reads ahead of us, and a title comes early: no more than we may need. If
        it cannot be set, more is read. */
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &(int){READ_AHEAD}, sizeof(int));
+    if (client->socket_count < MOST_SOCKETS)
+        client->sockets[client->socket_count++] = descriptor;
     return descriptor;
+}
+
+/* And this to close it. */
+static int close_socket(void *context, curl_socket_t descriptor)
+{
+    struct client *client = context;
+    client->received = bytes_received(descriptor);
+    for (size_t i = 0; i < client->socket_count; i++) {
+        if (client->sockets[i] == descriptor)
+            client->sockets[i] = client->sockets[--client->socket_count];
+    }
+    return close(descriptor);
 }
 
 /* Sets all that is the same for every page. Returns whether it could. */
@@ -195,10 +427,9 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     failed |= curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_MOST_REDIRECTS);
     failed |= curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    failed |= curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+    failed |= curl_easy_setopt(curl, CURLOPT_COOKIEFILE, ""); /* cookies, but no file */
     failed |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
     failed |= curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
-    failed |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds(time_limit));
     failed |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(time_limit));
     failed |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); /* threads */
     failed |= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
@@ -206,10 +437,35 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, client);
-    failed |= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->error);
-    if (certificate_file != NULL)
+    failed |= curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    failed |= curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, client);
+    failed |= curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, before_request);
+    if (certificate_file != NULL) {
         failed |= curl_easy_setopt(curl, CURLOPT_CAINFO, certificate_file);
+        /* Nor does the system's folder count. Where TLS has none, this fails: all right. */
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     return failed == 0;
+}
+
+/* What each request says besides. libcurl would unpack only what it had asked for itself,
+   so it leaves that to us. Returns NULL without memory. */
+static struct curl_slist *new_headers(void)
+{
+    static const char *const lines[] = {
+        "Accept: text/html, application/xhtml+xml",
+        "Accept-Encoding: gzip, deflate, br, zstd",
+    };
+    struct curl_slist *headers = NULL;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct curl_slist *longer = curl_slist_append(headers, lines[i]);
+        if (longer == NULL) {
+            curl_slist_free_all(headers);
+            return NULL;
+        }
+        headers = longer;
+    }
+    return headers;
 }
 
 static struct client *new_client(void)
@@ -218,7 +474,7 @@ static struct client *new_client(void)
     if (client == NULL)
         return NULL;
     client->owner = getpid();
-    client->headers = curl_slist_append(NULL, "Accept: text/html, application/xhtml+xml");
+    client->headers = new_headers();
     client->curl = curl_easy_init();
     if (client->headers == NULL || client->curl == NULL || !set_options(client) ||
         pthread_setspecific(client_key, client) != 0) {
@@ -247,57 +503,178 @@ static long status_of(CURL *curl)
     return status;
 }
 
-/* Why the connection could not be made. */
-static const char *connect_error(const struct client *client)
+/* The status with which a proxy answered the wish for a tunnel; 0 if there was none. */
+static long proxy_status_of(CURL *curl)
+{
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status;
+}
+
+/* What the system said last about the connection; 0: nothing. */
+static int system_error(const struct client *client)
 {
     long error = client->socket_error;
     if (error == 0)
         curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error);
-    return error == 0 ? "the server is out of reach" : strerror((int)error);
+    return (int)error;
 }
 
-/* The reason in a few words: ours where libcurl's would name an option or a function. */
-static struct result explain(CURLcode code, struct client *client)
+/* The text; behind it, if the system has said something, that. */
+static struct result failed_with_error(const char *text, int error)
 {
-    bool was_redirected = status_of(client->curl) / 100 == 3;
+    return error == 0 ? result_failed("%s", text)
+                      : result_failed("%s: %s", text, strerror(error));
+}
+
+/* Why a certificate is not trusted, by the numbers of OpenSSL (x509_vfy.h), which are the
+   same in all of its versions. */
+static const char *certificate_error(CURL *curl)
+{
+    static const char *const words[] = {
+        [1] = "it is for another host", /* it says no more: all else about it is right */
+        [2] = "nobody known has issued it",
+        [9] = "it is not valid yet",
+        [10] = "it has expired",
+        [18] = "it is signed by itself",
+        [19] = "it is issued by one that is signed by itself",
+        [20] = "nobody known has issued it",
+        [21] = "nobody known has issued it",
+        [23] = "it has been revoked",
+        [62] = "it is for another host",
+        [64] = "it is for another host",
+    };
+    long number = 0;
+    curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &number);
+    if (number == 0)
+        number = 1;
+    bool is_known =
+        number > 0 && number < (long)(sizeof(words) / sizeof(words[0])) && words[number];
+    return is_known ? words[number] : "it is not valid";
+}
+
+/* Whether the server closed the connection in the middle of the first line: libcurl says
+   only that no line has come. (Over TLS we cannot see that either.) */
+static bool has_begun_to_answer(const struct request *request)
+{
+    bool has_tls = seconds_until(request->client->curl, CURLINFO_APPCONNECT_TIME_T) > 0;
+    uint64_t end = 1; /* Linux counts the FIN as a byte */
+    return !has_tls && request->client->received > request->received_before + end;
+}
+
+/* Whether the URL has another scheme than http and https. */
+static bool is_foreign(const char *url)
+{
+    size_t length = strcspn(url, ":/?#");
+    return url[length] == ':' && url[length + 1] == '/' &&
+           !(length == 4 && strncasecmp(url, "http", 4) == 0) &&
+           !(length == 5 && strncasecmp(url, "https", 5) == 0);
+}
+
+/* The transfer has no way on: either its URL has a scheme that we do not allow, or what
+   came back is not HTTP. */
+static const char *protocol_error(CURL *curl)
+{
+    char *url = NULL;
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    if (url == NULL || !is_foreign(url))
+        return "the server does not speak HTTP";
+    return count_redirects(curl) > 0 ? "redirected to what is neither http nor https"
+                                     : "neither http nor https";
+}
+
+/* The reason in a few words. They are ours: libcurl's differ from version to version, may
+   name an option or a function, and may tell a password. */
+static struct result explain(CURLcode code, const struct request *request)
+{
+    struct client *client = request->client;
+    CURL *curl = client->curl;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return result_failed("timed out after %g s", time_limit);
     case CURLE_HTTP_RETURNED_ERROR:
-        return result_failed("HTTP status %ld", status_of(client->curl));
+        return result_failed("HTTP status %ld", status_of(curl));
     case CURLE_TOO_MANY_REDIRECTS:
         return result_failed("more than %d redirects", HTTP_MOST_REDIRECTS);
     case CURLE_UNSUPPORTED_PROTOCOL:
-        if (was_redirected)
-            return result_failed("redirected to what is neither http nor https");
-        if (strncmp(client->error, "Protocol ", strlen("Protocol ")) == 0)
-            return result_failed("neither http nor https");
-        return result_failed("the server does not speak HTTP");
+        return result_failed("%s", protocol_error(curl));
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* a header line without a colon */
         return result_failed("the server does not speak HTTP as it should");
-    case CURLE_BAD_CONTENT_ENCODING:
-    case CURLE_WRITE_ERROR: /* not ours: see has_enough */
-        return result_failed("the page cannot be unpacked");
+    case CURLE_BAD_CONTENT_ENCODING: /* of a header, before on_header() sees it */
+        return result_failed("%s", unasked_coding);
     case CURLE_URL_MALFORMAT:
-        return result_failed(was_redirected ? "redirected to a malformed URL"
-                                            : "malformed URL");
+        return result_failed(count_redirects(curl) > 0 ? "redirected to a malformed URL"
+                                                       : "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST:
         return result_failed("the host name does not resolve");
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return result_failed("the proxy's name does not resolve");
+    case CURLE_PROXY:
+        return result_failed("the proxy does not do as it should");
     case CURLE_COULDNT_CONNECT:
-        return result_failed("cannot connect: %s", connect_error(client));
+        return failed_with_error("cannot connect", system_error(client));
     case CURLE_GOT_NOTHING:
+        if (has_begun_to_answer(request))
+            return result_failed("%s", cut_header);
         return result_failed("the server closed the connection without an answer");
     case CURLE_PARTIAL_FILE:
         return result_failed("the connection closed in the middle of the page");
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        if (system_error(client) == 0) /* chunks that are none, for instance */
+            return result_failed("the server does not speak HTTP as it should");
+        return failed_with_error("the connection broke", system_error(client));
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+        return result_failed("the server and we do not agree on TLS");
     case CURLE_PEER_FAILED_VERIFICATION:
-        return result_failed("certificate not trusted: %s", client->error);
+        return result_failed("certificate not trusted: %s", certificate_error(curl));
+    case CURLE_SSL_CACERT_BADFILE:
+        return result_failed("there are no certificates in %s", certificate_file == NULL
+                                                                    ? "the system's file"
+                                                                    : certificate_file);
+    case CURLE_OUT_OF_MEMORY:
+#if CURL_AT_LEAST_VERSION(8, 6, 0)
+    case CURLE_TOO_LARGE:
+#endif
+        return result_failed(request->in_header ? "a header line is too long"
+                                                : "out of memory");
     default:
-        if (client->error[0] != '\0')
-            return result_failed("%s", client->error);
-        return result_failed("%s", curl_easy_strerror(code));
+        return result_failed("the transfer failed, with libcurl's error %d", (int)code);
     }
+}
+
+static long milliseconds_left(const struct request *request)
+{
+    double left = request->deadline - monotonic_seconds();
+    return left > 0.001 ? (long)ceil(left * 1000) : 1; /* 0 would mean "for ever" */
+}
+
+/* Makes the transfer, with what libcurl knows of no other page. */
+static CURLcode perform(struct request *request)
+{
+    CURL *curl = request->client->curl;
+    request->client->opened = 0;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL"); /* forget them */
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds_left(request));
+    return code == CURLE_OK ? curl_easy_perform(curl) : code;
+}
+
+/* Makes it once more, on new connections: nobody has answered there before being asked. */
+static CURLcode perform_afresh(struct request *request)
+{
+    CURL *curl = request->client->curl;
+    request->is_unasked = false;
+    request->in_header = false;
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+    if (code == CURLE_OK)
+        code = perform(request);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 0L);
+    return code;
 }
 
 static CURLcode transfer(struct request *request, const char *url)
@@ -309,17 +686,14 @@ static CURLcode transfer(struct request *request, const char *url)
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_HEADERDATA, request);
     if (code == CURLE_OK)
-        code = curl_easy_perform(curl);
+        code = curl_easy_setopt(curl, CURLOPT_PREREQDATA, request);
     if (code == CURLE_OK)
-        hand_on(request, NULL, 0);
+        code = perform(request);
+    if (request->is_unasked)
+        code = perform_afresh(request);
+    if (code == CURLE_OK)
+        end_body(request);
     return request->has_enough ? CURLE_OK : code;
-}
-
-static float seconds_until(CURL *curl, CURLINFO timer)
-{
-    curl_off_t microseconds = 0;
-    curl_easy_getinfo(curl, timer, &microseconds);
-    return (float)microseconds / 1e6F;
 }
 
 /* Notes how far the transfer came, and when. What it did not come to is 0. */
@@ -334,14 +708,32 @@ static void note(CURL *curl, float marks[SPAN_MARKS])
         marks[HTTP_SECURED] = marks[HTTP_CONNECTED];
 }
 
+/* What came of the transfer. */
+static struct result outcome(const struct request *request, CURLcode code)
+{
+    long proxy_status = proxy_status_of(request->client->curl);
+    if (request->has_enough)
+        return (struct result){.status = RESULT_OK};
+    if (request->refusal != NULL)
+        return result_failed("%s", request->refusal);
+    if (request->is_late)
+        return explain(CURLE_OPERATION_TIMEDOUT, request);
+    if (code != CURLE_OK && proxy_status != 0 && proxy_status / 100 != 2)
+        return result_failed("the proxy refuses: HTTP status %ld", proxy_status);
+    if (code != CURLE_OK)
+        return explain(code, request);
+    return (struct result){.status = RESULT_OK};
+}
+
 static struct result get(const char *url, http_receive *receive, void *context,
                          float marks[SPAN_MARKS])
 {
     if (url[0] == '\0')
         return result_failed("empty URL");
+    if (strlen(url) > LONGEST_URL)
+        return result_failed("the URL is too long");
     if (libcurl_status != CURLE_OK)
-        return result_failed("libcurl does not start: %s",
-                             curl_easy_strerror(libcurl_status));
+        return result_failed("libcurl does not start");
     struct client *client = own_client();
     if (client == NULL)
         return result_failed("out of memory");
@@ -355,11 +747,10 @@ static struct result get(const char *url, http_receive *receive, void *context,
     };
     CURLcode code = transfer(&request, url);
     note(client->curl, marks);
-    if (code != CURLE_OK && request.refusal != NULL)
-        return result_failed("%s", request.refusal);
-    if (code != CURLE_OK)
-        return explain(code, client);
-    return (struct result){.status = RESULT_OK};
+    struct result result = outcome(&request, code);
+    free(request.content_type);
+    unpacker_free(request.unpacker);
+    return result;
 }
 
 struct result http_get(const char *url, http_receive *receive, void *context)

@@ -1,11 +1,16 @@
 /*
  * One polite, bounded GET at a time, with libcurl.
  *
- * http and https only, also after a redirect; at most HTTP_MOST_REDIRECTS of them; any
- * compression that libcurl knows, once; certificates are verified; the time limit holds
- * for all of it, from the name's look-up to the last byte. Proxies are taken from the
- * environment, as curl(1) does. What comes in is handed on piece by piece and never
- * kept here, so that a body without end takes time but no memory.
+ * http and https only, also after a redirect; at most HTTP_MOST_REDIRECTS of them; packed
+ * once with gzip, deflate, br or zstd (unpack.h); host names in any script; certificates
+ * are verified; the time limit holds for all of it, from the name's look-up to the last
+ * byte. Proxies are taken from the environment, as curl(1) does. What comes in is handed
+ * on piece by piece and never kept here, so that a body without end takes time but no
+ * memory.
+ *
+ * A cookie that a response sets is sent with the requests that its redirects lead to, and
+ * forgotten at the end of the GET. What a server sends before it is asked is never taken
+ * for the answer: that connection is closed, and the page is asked for on another one.
  *
  * Any number of threads may call http_get() at once. Each has a libcurl handle of its
  * own, made at its first call and freed when it ends: connections are used again by the
@@ -37,10 +42,11 @@ enum http_mark {
 
 /* A piece of a page, valid during the call that hands it over. */
 struct http_piece {
-    const char *content_type; /* the header's value; "" if the server sent none */
-    const char *bytes;        /* decompressed */
+    const char *content_type; /* the header's values, joined by commas; "": none */
+    const char *bytes;        /* unpacked */
     size_t length;            /* 0: the page is complete */
-    double deadline;          /* when the time is over (monotonic.h) */
+    double timeout;           /* how much time the GET has, in seconds */
+    double deadline;          /* when it is over (monotonic.h) */
 };
 
 /* Gets each piece, and at last one of length 0. Returns whether it wants more; once it
@@ -54,14 +60,15 @@ typedef bool http_receive(void *context, const struct http_piece *piece);
  * valid.
  *
  * It also has SIGPIPE ignored, which a server could provoke, and lifts the limit of
- * open descriptors as far as an ordinary process may. If libcurl cannot start, each
- * http_get() will say so.
+ * open descriptors as far as an ordinary process may, and sets the locale's LC_CTYPE to
+ * C.UTF-8, by which libcurl knows what a host name's bytes mean. If libcurl cannot start,
+ * each http_get() will say so.
  */
 void http_open(double timeout, const char *certificates);
 
 /* Fetches a page. A URL without a scheme is taken as http. Returns RESULT_OK without a
    text when receive() has been given all that it wanted, else RESULT_FAILED with the
-   reason. Either way its span says who did it, and when, with the marks above. */
+   reason, in words that do not depend on libcurl's version. Either way its span says who did it, and when, with the marks above. */
 struct result http_get(const char *url, http_receive *receive, void *context);
 
 /* Frees all that the calling thread and libcurl hold. The other threads have ended. */

@@ -3,21 +3,30 @@
 #include "charset.h"
 #include "html.h"
 #include "http.h"
+#include "media_type.h"
+#include "monotonic.h"
 #include "prescan.h"
 #include "text.h"
+#include "turn.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     /* The parser may be given at most this much, plus this many times what was read: so
        the work stays in proportion to the page, however many titles seem to end in it. */
     PARSED_FREELY = 256 * 1024,
     PARSED_PER_BYTE = 2,
+
+    /* So many bytes are parsed at once with so much memory. What needs more waits for the
+       turn (turn.h), since it could take HTML_MOST_MEMORY, and each worker has a page. */
+    SMALL_PAGE = 64 * 1024,
+    SMALL_MEMORY = 4 * 1024 * 1024,
+    LONGEST_TURN = 5, /* seconds, after which the others have waited enough */
 };
 
 /* A page that is coming in. */
@@ -31,10 +40,15 @@ struct page {
     size_t title_end; /* where one ends that has not been tried; 0: nowhere */
     size_t parsed;    /* how many bytes the parser has been given in all */
 
+    bool has_type;
+    struct media_type type;
     const char *charset; /* the declared one, or NULL */
     bool charset_is_final;
     bool awaits_meta;    /* the title has come; what its bytes mean is not declared yet */
     bool title_is_empty; /* the first <title> has come, and says nothing */
+
+    bool has_turn;
+    double parse_began; /* when (monotonic.h) */
 
     bool is_complete; /* no more comes */
     bool is_finished;
@@ -48,21 +62,15 @@ static bool finish(struct page *page, struct result result)
     return true;
 }
 
-static bool is_type(const char *content_type, const char *type)
+static bool is_xhtml(const struct media_type *type)
 {
-    size_t length = strcspn(content_type, "; \t");
-    return strlen(type) == length && strncasecmp(type, content_type, length) == 0;
+    return strcmp(type->essence, "application/xhtml+xml") == 0;
 }
 
-static bool is_xhtml(const char *content_type)
+static bool is_html(const struct media_type *type)
 {
-    return is_type(content_type, "application/xhtml+xml");
-}
-
-static bool is_html(const char *content_type)
-{
-    return is_type(content_type, "text/html") || is_xhtml(content_type) ||
-           is_type(content_type, ""); /* not named: a browser would look and see */
+    return strcmp(type->essence, "text/html") == 0 || is_xhtml(type) ||
+           type->essence[0] == '\0'; /* not named: a browser would look and see */
 }
 
 static bool make_room(struct page *page, size_t length)
@@ -111,13 +119,14 @@ static bool find_title_end(struct page *page)
 /* The character set that the first bytes declare, or the header. In XHTML an XML
    declaration counts before a <meta>; else it counts only if no <meta> can come any
    more. */
-static const char *declared_charset(const struct page *page, const char *content_type,
-                                    size_t length, bool is_enough)
+static const char *declared_charset(const struct page *page, size_t length,
+                                    bool is_enough)
 {
+    const char *in_header = page->type.charset;
     const char *charset = charset_from_byte_order_mark(page->bytes, length);
     if (charset == NULL)
-        charset = charset_from_content_type(content_type);
-    if (charset == NULL && is_xhtml(content_type))
+        charset = charset_from_label(in_header, strlen(in_header));
+    if (charset == NULL && is_xhtml(&page->type))
         charset = prescan_xml_declaration(page->bytes, length);
     if (charset == NULL)
         charset = prescan_meta(page->bytes, length);
@@ -127,24 +136,24 @@ static const char *declared_charset(const struct page *page, const char *content
 }
 
 /* Returns whether enough of the page has come to know what it declares. */
-static bool settle_charset(struct page *page, const char *content_type)
+static bool settle_charset(struct page *page)
 {
     if (page->charset_is_final)
         return true;
     bool is_enough = page->length >= PRESCAN_WITHIN || page->is_complete;
-    page->charset = declared_charset(page, content_type, page->length, is_enough);
+    page->charset = declared_charset(page, page->length, is_enough);
     page->charset_is_final = page->charset != NULL || is_enough;
     return page->charset_is_final;
 }
 
 static struct html *parse_as(struct page *page, const char *charset, size_t length,
-                             double deadline)
+                             size_t most_memory, double deadline)
 {
     size_t decoded_length;
     char *decoded = charset_decode(charset, page->bytes, length, &decoded_length);
     if (decoded == NULL)
         return NULL;
-    struct html *html = html_parse(decoded, decoded_length, deadline);
+    struct html *html = html_parse_within(decoded, decoded_length, most_memory, deadline);
     int error = errno;
     free(decoded);
     errno = error;
@@ -153,35 +162,75 @@ static struct html *parse_as(struct page *page, const char *charset, size_t leng
 }
 
 /*
- * Parses the beginning of the page; NULL with errno set if it cannot. Where no character
+ * Parses with at most so much memory; NULL with errno set if it cannot. Where no character
  * set is declared, a <meta> behind what was prescanned may still name one; then it parses
  * once more (https://html.spec.whatwg.org/#change-the-encoding).
  */
-static struct html *parse(struct page *page, size_t length, double deadline)
+static struct html *parse_within(struct page *page, size_t length, size_t most_memory,
+                                 double deadline)
 {
     const char *charset = page->charset;
     if (charset == NULL)
         charset = text_is_utf8(page->bytes, length) ? charset_utf8 : charset_windows1252;
-    struct html *html = parse_as(page, charset, length, deadline);
+    struct html *html = parse_as(page, charset, length, most_memory, deadline);
     if (html == NULL || page->charset != NULL)
         return html;
     page->charset = html_charset(html);
     if (page->charset == NULL || page->charset == charset)
         return html;
     html_free(html);
-    return parse_as(page, page->charset, length, deadline);
+    return parse_as(page, page->charset, length, most_memory, deadline);
 }
 
-static void finish_unparsed(struct page *page, int error)
+/* The same with all the memory there may be, when it is this page's turn. */
+static struct html *parse_in_turn(struct page *page, size_t length, double deadline)
 {
+    page->has_turn = turn_begin(deadline);
+    page->parse_began = monotonic_seconds();
+    errno = ETIMEDOUT;
+    if (!page->has_turn)
+        return NULL;
+    return parse_within(page, length, HTML_MOST_MEMORY,
+                        fmin(deadline, page->parse_began + LONGEST_TURN));
+}
+
+/* Parses the beginning of the page; NULL with errno set if it cannot. Either way
+   end_parse() must follow before it parses again. */
+static struct html *parse(struct page *page, size_t length, double deadline)
+{
+    struct html *html = NULL;
+    page->parse_began = monotonic_seconds();
+    errno = E2BIG;
+    if (length <= SMALL_PAGE)
+        html = parse_within(page, length, SMALL_MEMORY, deadline);
+    if (html == NULL && errno == E2BIG)
+        html = parse_in_turn(page, length, deadline);
+    return html;
+}
+
+static void end_parse(struct page *page, struct html *html)
+{
+    html_free(html);
+    if (page->has_turn)
+        turn_end();
+    page->has_turn = false;
+}
+
+/* Why the page could not be parsed. If the time was nearly over when the parser began, it
+   is not to blame. */
+static struct result parse_error(const struct page *page, const struct http_piece *piece,
+                                 int error)
+{
+    bool had_time = piece->deadline - page->parse_began > piece->timeout / 2;
+    if (error == ETIMEDOUT && !had_time)
+        return result_failed("timed out after %g s", piece->timeout);
     if (error == ETIMEDOUT)
-        finish(page, result_failed("the page takes too long to parse"));
-    else if (error == E2BIG)
-        finish(page, result_failed("the page is too complex to parse"));
-    else if (error == EINVAL)
-        finish(page, result_failed("iconv does not know the page's character set"));
-    else
-        finish(page, result_failed("cannot parse the page: %s", strerror(error)));
+        return result_failed("the page takes too long to parse");
+    if (error == E2BIG)
+        return result_failed("the page takes too much memory to parse");
+    if (error == EINVAL)
+        return result_failed("iconv does not know the page's character set");
+    return result_failed("cannot parse the page: %s", strerror(error));
 }
 
 /* Finishes the page with the text, tidied, if there is one and it says something. Takes
@@ -219,16 +268,16 @@ static bool may_change(const struct page *page, const struct html *html)
 
 /* Parses the page up to title_end, and finishes it if its title ends there. What looked
    like </title> was none if Gumbo has not closed the title by it. */
-static void try_title(struct page *page, double deadline)
+static void try_title(struct page *page, const struct http_piece *piece)
 {
-    struct html *html = parse(page, page->title_end, deadline);
+    struct html *html = parse(page, page->title_end, piece->deadline);
     if (html == NULL)
-        finish_unparsed(page, errno);
+        finish(page, parse_error(page, piece, errno));
     else if (html_title_is_closed(html) && may_change(page, html))
         page->awaits_meta = true;
     else if (html_title_is_closed(html))
         finish_with_title(page, html);
-    html_free(html);
+    end_parse(page, html);
     if (!page->awaits_meta)
         page->title_end = 0;
 }
@@ -238,12 +287,11 @@ static void try_title(struct page *page, double deadline)
  * matter if it is ASCII; else all bytes have to be there that may declare something. So
  * the title does not depend on how many came at once.
  */
-static bool is_readable(struct page *page, const struct http_piece *piece)
+static bool is_readable(struct page *page)
 {
     if (!page->charset_is_final && text_is_ascii(page->bytes, page->title_end))
-        page->charset =
-            declared_charset(page, piece->content_type, page->title_end, true);
-    else if (!settle_charset(page, piece->content_type))
+        page->charset = declared_charset(page, page->title_end, true);
+    else if (!settle_charset(page))
         return false;
     size_t unit = page->charset == NULL ? 1 : charset_unit(page->charset);
     page->title_end = (page->title_end + unit - 1) / unit * unit;
@@ -268,9 +316,9 @@ static bool try_titles(struct page *page, const struct http_piece *piece, bool i
            (page->title_end > 0 || find_title_end(page))) {
         while ((is_last || !is_within_budget(page)) && find_title_end(page))
             continue;
-        if (!is_readable(page, piece) || (!is_last && !is_within_budget(page)))
+        if (!is_readable(page) || (!is_last && !is_within_budget(page)))
             return false;
-        try_title(page, piece->deadline);
+        try_title(page, piece);
         if (page->is_finished)
             return true;
     }
@@ -285,8 +333,8 @@ static bool finish_awaited_title(struct page *page, const struct http_piece *pie
     if (!page->awaits_meta)
         return false;
     page->awaits_meta = false;
-    html_free(parse(page, page->length, piece->deadline)); /* sees the <meta> */
-    try_title(page, piece->deadline);
+    end_parse(page, parse(page, page->length, piece->deadline)); /* sees the <meta> */
+    try_title(page, piece);
     return page->is_finished;
 }
 
@@ -294,13 +342,13 @@ static void finish_at_end(struct page *page, const struct http_piece *piece)
 {
     if (finish_awaited_title(page, piece))
         return;
-    settle_charset(page, piece->content_type);
+    settle_charset(page);
     struct html *html = parse(page, page->length, piece->deadline);
     if (html == NULL)
-        finish_unparsed(page, errno);
+        finish(page, parse_error(page, piece, errno));
     else if (!finish_with_title(page, html) && !finish_with(page, html_heading(html)))
         finish(page, result_ok(strdup("NONE")));
-    html_free(html);
+    end_parse(page, html);
 }
 
 static void read_on(struct page *page, const struct http_piece *piece)
@@ -325,8 +373,11 @@ static void read_on(struct page *page, const struct http_piece *piece)
 static bool receive(void *context, const struct http_piece *piece)
 {
     struct page *page = context;
-    if (!is_html(piece->content_type))
-        finish(page, result_failed("not HTML: %.80s", piece->content_type));
+    if (!page->has_type)
+        page->type = media_type_from_header(piece->content_type);
+    page->has_type = true;
+    if (!is_html(&page->type))
+        finish(page, result_failed("not HTML: %.80s", page->type.essence));
     else if (piece->length == 0)
         finish_at_end(page, piece);
     else

@@ -41,7 +41,7 @@ loses_no_page_to_one_that_fails() {
 $SITE/page/2	Page 2"
     assert_tells_errors \
         "error: $SITE/status/404: HTTP status 404
-error: $SITE/reset: Recv failure: Connection reset by peer"
+error: $SITE/reset: the connection broke: Connection reset by peer"
 }
 
 exits_with_1_if_a_page_failed() {

@@ -69,7 +69,7 @@ teardown() {
 
 @test "a connection that is reset in the middle is an error" {
     fetch "$SITE/reset"
-    assert_error 'Recv failure: Connection reset by peer'
+    assert_error 'the connection broke: Connection reset by peer'
 }
 
 @test "a connection that closes in the middle is an error" {
@@ -127,10 +127,10 @@ teardown() {
 }
 
 @test "a content type cannot print what it likes" {
-    fetch "$(say x "type=text/$(printf '%%1B[2J%0200d' 0)")"
-    assert_status 1
-    refute_regex "$stderr" $'\e'
-    assert_regex "$stderr" ": not HTML: text/.?\[2J0+"
+    fetch "$(say x "type=text/plain;%1B[2J")"
+    assert_error 'not HTML: text/plain'
+    fetch "$(say x "type=text/$(printf '%0200d' 0)")"
+    assert_error "not HTML: text/$(printf '%075d' 0)"
 }
 
 @test "a URL without a scheme is taken as http, whatever its name begins with" {
@@ -202,4 +202,27 @@ teardown() {
     begin --timeout 60 "$(say '<title>Early</title>' | sed 's|/say|/stall|')"
     end
     assert_title Early
+}
+
+# replies_are_right GROUP: of replies.py.
+replies_are_right() {
+    run /usr/bin/python3 "$ROOT/tests/shared/replies.py" "$PROGRAM" "$1"
+    assert_success
+    assert_output --regexp '^[1-9][0-9]* replies, 0 wrong$'
+}
+
+@test "a page is unpacked as browsers do it" {
+    replies_are_right coding
+}
+
+@test "codings count wherever they stand" {
+    replies_are_right count
+}
+
+@test "a header that is cut, too long or none at all is an error" {
+    replies_are_right header
+}
+
+@test "a content type is read as browsers do it" {
+    replies_are_right type
 }

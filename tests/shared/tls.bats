@@ -29,7 +29,7 @@ serve_with() {
 @test "a certificate that nobody vouches for is an error" {
     serve_with right
     fetch "$SITE/page/1"
-    assert_error 'certificate not trusted: SSL certificate problem: self-signed certificate'
+    assert_error 'certificate not trusted: it is signed by itself'
     fetch --cacert "$BATS_FILE_TMPDIR/other.pem" "$SITE/page/1"
     assert_status 1
     assert_regex "$stderr" "error: $SITE/page/1: certificate not trusted: "
@@ -47,15 +47,14 @@ Page 2'
 @test "a certificate for another name is an error" {
     serve_with wrong
     fetch --cacert "$BATS_FILE_TMPDIR/wrong.pem" "$SITE/page/1"
-    assert_error "certificate not trusted: SSL: no alternative certificate subject name \
-matches target host name '127.0.0.1'"
+    assert_error 'certificate not trusted: it is for another host'
 }
 
 @test "a file without a certificate is an error of each page" {
     serve_with right
     fetch --cacert /dev/null "$SITE/page/1"
     assert_status 1
-    assert_regex "$stderr" "error: $SITE/page/1: error setting certificate file: /dev/null"
+    assert_regex "$stderr" "error: $SITE/page/1: there are no certificates in /dev/null"
 }
 
 @test "50 threads fetch over TLS at once" {
