@@ -4,7 +4,7 @@ BUILD ?= build
 # From here, since a path that begins elsewhere may have spaces in it.
 override BUILD := $(subst $(CURDIR)/,,$(BUILD))
 CFLAGS ?= -O2 -g
-PACKAGES = libcurl gumbo zlib libbrotlidec libzstd
+PACKAGES = libcurl libssl gumbo zlib libbrotlidec libzstd
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared \
 	$(shell pkg-config --cflags $(PACKAGES))

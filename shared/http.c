@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <math.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,10 +76,8 @@ struct request {
     char *content_type;
     struct unpacker *unpacker; /* NULL: the body is not packed */
 
-    curl_socket_t socket; /* over which it went last */
-    bool is_on_used_connection;
-    uint64_t received_before; /* bytes, on its connection, when the request was sent */
-    bool is_unasked;          /* an answer was there by then */
+    long sent_to;    /* where the last request went: to which redirect; -1: to none */
+    bool is_unasked; /* something had come over its connection by then */
 };
 
 static void free_client(void *pointer)
@@ -335,28 +334,37 @@ static curl_socket_t find_socket(const struct client *client, int here, int serv
     return CURL_SOCKET_BAD;
 }
 
-/*
- * libcurl calls this when there is a connection, before it sends the request. On one that
- * was used before, what is there by now is no answer to it: a server that sends more than
- * it was asked for could give one page the title of another. Something may also have been
- * read already, by TLS: so on_header() will see whether anything has come since.
- */
+/* Whether bytes have come that nobody has read, or the end of the connection. */
+static bool has_unread_bytes(curl_socket_t descriptor)
+{
+    char byte;
+    return recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+/* Whether OpenSSL has read some that libcurl has not: it reads a whole record at once. */
+static bool has_unread_record(CURL *curl)
+{
+    struct curl_tlssessioninfo *tls = NULL;
+    return curl_easy_getinfo(curl, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK &&
+           tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL &&
+           tls->internals != NULL && SSL_has_pending(tls->internals) == 1;
+}
+
+/* libcurl calls this when there is a connection, before it sends the request. On one that
+   was used before, what is there by now is no answer to it: a server that sends more than
+   it was asked for could give one page the title of another. */
 static int before_request(void *context, char *server, char *here, int server_port,
                           int port)
 {
     (void)server, (void)here;
     struct request *request = context;
     struct client *client = request->client;
-    char byte;
-    request->received_before = 0;
-    request->is_on_used_connection = client->opened == 0;
+    bool is_used = client->opened == 0;
     client->opened = 0;
-    if (!request->is_on_used_connection)
-        return CURL_PREREQFUNC_OK;
-    request->socket = find_socket(client, port, server_port);
-    request->received_before = bytes_received(request->socket);
+    request->sent_to = count_redirects(client->curl);
     request->is_unasked =
-        recv(request->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+        is_used && (has_unread_bytes(find_socket(client, port, server_port)) ||
+                    has_unread_record(client->curl));
     return request->is_unasked ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
@@ -369,17 +377,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     request->header_bytes += length;
     request->header_lines++;
     find_header_end(request, line, length);
-    if (request->is_on_used_connection &&
-        bytes_received(request->socket) == request->received_before)
-        request->is_unasked = true;
-    request->is_on_used_connection =
-        false; /* what comes from now on has been asked for */
     if (request->header_bytes > MOST_HEADER_BYTES ||
         request->header_lines > MOST_HEADER_LINES)
         request->refusal = "too many headers";
     else if (is_packed_for_transfer(line, length))
         request->refusal = unasked_coding;
-    return request->refusal == NULL && !request->is_unasked ? length : 0;
+    return request->refusal == NULL ? length : 0;
 }
 
 /* libcurl calls this for a socket. By itself it would not say what went wrong: that there
@@ -559,28 +562,18 @@ static bool has_begun_to_answer(const struct request *request)
 {
     bool has_tls = seconds_until(request->client->curl, CURLINFO_APPCONNECT_TIME_T) > 0;
     uint64_t end = 1; /* Linux counts the FIN as a byte */
-    return !has_tls && request->client->received > request->received_before + end;
+    return !has_tls && request->client->received > end;
 }
 
-/* Whether the URL has another scheme than http and https. */
-static bool is_foreign(const char *url)
+/* There is no way on: either the URL has a scheme that we do not allow, and no request was
+   sent, or what came back is not HTTP. */
+static const char *protocol_error(const struct request *request)
 {
-    size_t length = strcspn(url, ":/?#");
-    return url[length] == ':' && url[length + 1] == '/' &&
-           !(length == 4 && strncasecmp(url, "http", 4) == 0) &&
-           !(length == 5 && strncasecmp(url, "https", 5) == 0);
-}
-
-/* The transfer has no way on: either its URL has a scheme that we do not allow, or what
-   came back is not HTTP. */
-static const char *protocol_error(CURL *curl)
-{
-    char *url = NULL;
-    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
-    if (url == NULL || !is_foreign(url))
+    long redirects = count_redirects(request->client->curl);
+    if (request->sent_to == redirects)
         return "the server does not speak HTTP";
-    return count_redirects(curl) > 0 ? "redirected to what is neither http nor https"
-                                     : "neither http nor https";
+    return redirects > 0 ? "redirected to what is neither http nor https"
+                         : "neither http nor https";
 }
 
 /* The reason in a few words. They are ours: libcurl's differ from version to version, may
@@ -597,7 +590,7 @@ static struct result explain(CURLcode code, const struct request *request)
     case CURLE_TOO_MANY_REDIRECTS:
         return result_failed("more than %d redirects", HTTP_MOST_REDIRECTS);
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return result_failed("%s", protocol_error(curl));
+        return result_failed("%s", protocol_error(request));
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
@@ -744,6 +737,7 @@ static struct result get(const char *url, http_receive *receive, void *context,
         .receive = receive,
         .context = context,
         .deadline = monotonic_seconds() + time_limit,
+        .sent_to = -1,
     };
     CURLcode code = transfer(&request, url);
     note(client->curl, marks);

@@ -163,15 +163,35 @@ static void clear_bar(void)
     fflush(stderr);
 }
 
+/* How many bytes of the URL stand before its host's credentials: the scheme, and the
+   slashes, of which libcurl accepts one to three. */
+static size_t scheme_length(const char *url)
+{
+    size_t colon = strcspn(url, ":/?#");
+    size_t slashes = url[colon] == ':' ? colon + 1 : 0;
+    size_t count = strspn(url + slashes, "/");
+    return count == 0 ? 0 : slashes + count;
+}
+
+/* Whether a colon is followed by what is no port: then it may be a password, of a URL that
+   somebody has mistyped. (In brackets stands an IPv6 address.) */
+static bool has_odd_port(const char *host, size_t length)
+{
+    const char *bracket = memchr(host, ']', length);
+    const char *start = bracket == NULL ? host : bracket;
+    const char *colon = memchr(start, ':', length - (size_t)(start - host));
+    return colon != NULL &&
+           strspn(colon + 1, "0123456789") < length - (size_t)(colon + 1 - host);
+}
+
 /* HOST/PATH: the URL without its scheme, and without a password that may stand in it. */
 static const char *place_of(const char *url)
 {
-    const char *host = url;
-    size_t scheme_length = strcspn(url, ":/?#");
-    if (strncmp(url + scheme_length, "://", 3) == 0)
-        host = url + scheme_length + 3;
+    const char *host = url + scheme_length(url);
     size_t host_length = strcspn(host, "/?#");
     const char *credentials_end = memrchr(host, '@', host_length);
+    if (credentials_end == NULL && has_odd_port(host, host_length))
+        credentials_end = strrchr(host, '@');
     return credentials_end == NULL ? host : credentials_end + 1;
 }
 
@@ -206,13 +226,18 @@ static void end_without_output(void)
     _exit(STATUS_FAILED); /* not exit(): other threads may still run */
 }
 
+/* The URL as it was given, but for a password. */
 static void print_error(const char *url, const char *reason)
 {
-    char *tidy_url = text_tidy(url, strlen(url));
+    const char *place = place_of(url);
+    char *tidy_scheme = text_tidy(url, scheme_length(url));
+    char *tidy_place = text_tidy(place, strlen(place));
     char *tidy_reason = reason == NULL ? NULL : text_tidy(reason, strlen(reason));
-    fprintf(stderr, "error: %s: %s\n", tidy_url == NULL ? "?" : tidy_url,
+    fprintf(stderr, "error: %s%s: %s\n", tidy_scheme == NULL ? "" : tidy_scheme,
+            tidy_place == NULL ? "?" : tidy_place,
             tidy_reason == NULL ? "out of memory" : tidy_reason);
-    free(tidy_url);
+    free(tidy_scheme);
+    free(tidy_place);
     free(tidy_reason);
 }
 

@@ -20,6 +20,10 @@ enum { TITLE_WITHIN = 4 * 1024 * 1024 };
  * nothing before it declares the page's character set, a <meta> behind it may: then it
  * reads all of the page.
  *
+ * A page that takes much memory to parse waits until no other worker of the program parses
+ * one, be the workers threads or processes. If it takes more than HTML_MOST_MEMORY, or
+ * more time than can be given to one, it is refused.
+ *
  * On failure the result is RESULT_FAILED, and its text names the reason in a few words.
  * Either way its span is that of http_get(), and the caller frees it with result_free().
  * Any number of threads may call it at once, after http_open().

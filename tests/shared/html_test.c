@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -185,6 +187,36 @@ static void a_numeric_reference_beyond_unicode_is_u_fffd(void **state)
     assert_says(html_title, "<title>&amp;#4294967361;</title>", "&#4294967361;");
 }
 
+static void a_blocked_alarm_blocks_no_deadline(void **state)
+{
+    (void)state;
+    sigset_t alarm, before, after;
+    char *document = repeat("<div>", 400000, "");
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &alarm, &before), 0);
+    assert_null(html_parse(document, strlen(document), monotonic_seconds() + 0.1));
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, &after), 0);
+    assert_true(sigismember(&after, SIGALRM));
+    free(document);
+}
+
+static void another_alarm_is_no_deadline(void **state)
+{
+    (void)state;
+    sigset_t alarm, before;
+    html_free(html_parse("x", 1, monotonic_seconds() + 60)); /* SIGALRM is caught now */
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &alarm, &before), 0);
+    assert_int_equal(raise(SIGALRM), 0); /* it comes when the parser lets it */
+    struct html *html = html_parse("<title>x</title>", 16, monotonic_seconds() + 60);
+    assert_non_null(html);
+    html_free(html);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+}
+
 static void assert_charset(const char *document, const char *label)
 {
     const char *expected =
@@ -224,6 +256,8 @@ int main(void)
         cmocka_unit_test(deep_nesting_overflows_no_stack),
         cmocka_unit_test(a_document_of_tags_takes_no_more_than_its_memory),
         cmocka_unit_test(parsing_ends_at_the_deadline),
+        cmocka_unit_test(a_blocked_alarm_blocks_no_deadline),
+        cmocka_unit_test(another_alarm_is_no_deadline),
         cmocka_unit_test(a_meta_names_the_character_set),
     };
     return cmocka_run_group_tests_name("html", tests, NULL, NULL);

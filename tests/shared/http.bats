@@ -163,9 +163,37 @@ teardown() {
 }
 
 @test "a password in a URL is not told" {
-    fetch "http://name:secret@${SITE#http://}/page/1"
-    assert_regex "$stderr" "^Getting title from ${SITE#http://}/page/1, PID: "
+    local host=${SITE#http://} url urls=()
+    for url in "http://name:secret@$host/" "http:/name:secret@$host/" "name:secret@$host/" \
+        "http:///name:secret@$host/" "HTTP://name:se:cret@secret@$host/" "//name:secret@$host/" \
+        "http:name:secret@$host/" "http://:secret@$host/" "http://secret@$host/" \
+        "http://name:sec/secret@$host/" "http://name:a?secret@$host/" "ftp://name:secret@$host/" \
+        "http://name:secret@[::1]:1/" "http://name:secret@$host /"; do
+        urls+=("${url}status/404" "${url}page/1")
+    done
+    fetch --trace "$BATS_TEST_TMPDIR/trace" --timeline "${urls[@]}"
+    assert_status 1
     refute_regex "$stderr" secret
+    refute_regex "$(<"$BATS_TEST_TMPDIR/trace")" secret
+    assert_regex "$stderr" "Getting title from $host/page/1, PID: "
+    assert_regex "$stderr" "error: http://$host/status/404: HTTP status 404"
+    assert_regex "$stderr" "error: ftp://$host/page/1: neither http nor https"
+}
+
+@test "what looks like a password in a path is told" {
+    fetch "$SITE/status/404/name:@secret?a:b@c" "$SITE/status/404"
+    assert_regex "$stderr" "error: $SITE/status/404/name:@secret\\?a:b@c: HTTP status 404"
+}
+
+@test "a password of a proxy is not told" {
+    fetch_by env http_proxy="http://name:secret@a proxy" "$PROGRAM" "$SITE/page/1"
+    assert_status 1
+    refute_regex "$stderr" secret
+    fetch_by env http_proxy="http://name:secret@127.0.0.1:1" "$PROGRAM" "$SITE/page/1"
+    assert_error 'cannot connect: Connection refused'
+    fetch_by env http_proxy="http://name:secret@no-such-host.invalid" \
+        RES_OPTIONS='attempts:1 timeout:1' "$PROGRAM" "$SITE/page/1"
+    assert_error "the proxy's name does not resolve"
 }
 
 @test "one bad URL after the other disturbs none of the good ones" {
@@ -225,4 +253,51 @@ replies_are_right() {
 
 @test "a content type is read as browsers do it" {
     replies_are_right type
+}
+
+# converses NAME: the conversation of that name in conversations.py goes as it should.
+converses() {
+    run /usr/bin/python3 "$ROOT/tests/shared/conversations.py" "$PROGRAM" "$1"
+    assert_output ''
+    assert_success
+}
+
+@test "what came before a request is not taken for its answer" {
+    converses a_reply_too_many
+    converses a_reply_too_many_over_tls
+    converses a_reply_while_the_connection_is_idle
+}
+
+@test "a connection that was closed while it was idle costs nothing" {
+    converses a_connection_that_is_closed_while_idle
+}
+
+@test "a cookie is kept from redirect to redirect, and not from page to page" {
+    converses a_cookie_and_a_redirect_to_itself
+}
+
+@test "a host name may be in any script, whatever the locale" {
+    converses a_host_name_beyond_ascii
+}
+
+@test "a redirect fails for what is wrong with where it leads" {
+    converses a_redirect_to_what_is_not_http
+}
+
+@test "a proxy that refuses is an error that says so" {
+    converses a_proxy_that_refuses
+}
+
+@test "a URL of megabytes is an error of its own" {
+    converses a_url_that_is_too_long
+}
+
+@test "a time limit that is over at once is what is to blame" {
+    local urls=() i
+    for i in {1..50}; do
+        urls+=("$SITE/page/1")
+    done
+    fetch --timeout 1e-320 "${urls[@]}"
+    assert_equal "$(grep '^error' <<<"$stderr" | sort | uniq -c | sed 's/^ *//')" \
+        "50 error: $SITE/page/1: timed out after 9.99989e-321 s"
 }

@@ -44,6 +44,17 @@ Page 2'
     assert_stat connections 1 connections
 }
 
+@test "with --cacert, the system's certificates do not count" {
+    serve_with right
+    fetch_by strace --follow-forks --trace=%file --output="$BATS_TEST_TMPDIR/calls" \
+        "$PROGRAM" --cacert "$BATS_FILE_TMPDIR/other.pem" "$SITE/page/1"
+    assert_status 1
+    run grep -c "/other.pem" "$BATS_TEST_TMPDIR/calls"
+    refute_output 0
+    run grep -E '/(ssl|pki)/certs' "$BATS_TEST_TMPDIR/calls"
+    assert_output ''
+}
+
 @test "a certificate for another name is an error" {
     serve_with wrong
     fetch --cacert "$BATS_FILE_TMPDIR/wrong.pem" "$SITE/page/1"

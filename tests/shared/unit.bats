@@ -39,3 +39,8 @@ teardown_file() {
     run "$BUILD/tests/processes_test"
     assert_success
 }
+
+@test "turn.h: one turn for a program's threads and processes" {
+    run "$BUILD/tests/turn_test"
+    assert_success
+}
