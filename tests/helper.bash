@@ -343,6 +343,13 @@ assert_error() {
     assert_equal "$(grep '^error: ' <<<"$stderr" | sed 's/^error: [^ ]*: //')" "$1"
 }
 
+# assert_error_like PATTERN: the same, where the words are not ours but a library's.
+assert_error_like() {
+    assert_status 1
+    assert_equal "$output" ''
+    assert_regex "$(grep '^error: ' <<<"$stderr" | sed 's/^error: [^ ]*: //')" "$1"
+}
+
 # assert_title TITLE: the only page of the last fetch has this title.
 assert_title() {
     assert_status 0

@@ -121,8 +121,10 @@ lessons() {
 
 @test "the phases of a request fill its bar, and a connection used again has no connect" {
     trace 01-sequential "$SITE/page/1?delay=50" "$SITE/page/2?delay=50"
-    holds '[.[] | select(.cat == "phase").name] == ["name lookup", "connect", "first byte", "body",
-        "name lookup", "first byte", "body"]'
+    # Whether libcurl looks for the name of a connection that it has depends on its version.
+    holds '[.[] | select(.cat == "phase").name]
+        | .[:4] == ["name lookup", "connect", "first byte", "body"]
+        and .[4:] - ["name lookup"] == ["first byte", "body"]'
     holds '[.[] | select(.name == "first byte").dur | . > 45000 and . < 5000000] | all'
     holds '[.[] | select(.cat == "page") | .args.waited <= .dur and .args.waited > 50000] | all'
 }

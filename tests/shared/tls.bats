@@ -31,8 +31,7 @@ serve_with() {
     fetch "$SITE/page/1"
     assert_error 'certificate not trusted: it is signed by itself'
     fetch --cacert "$BATS_FILE_TMPDIR/other.pem" "$SITE/page/1"
-    assert_status 1
-    assert_regex "$stderr" "error: $SITE/page/1: certificate not trusted: "
+    assert_error_like '^certificate not trusted: .'
 }
 
 @test "--cacert vouches for a certificate, and a connection is used again" {
@@ -64,8 +63,7 @@ Page 2'
 @test "a file without a certificate is an error of each page" {
     serve_with right
     fetch --cacert /dev/null "$SITE/page/1"
-    assert_status 1
-    assert_regex "$stderr" "error: $SITE/page/1: there are no certificates in /dev/null"
+    assert_error 'there are no certificates in /dev/null'
 }
 
 @test "50 threads fetch over TLS at once" {
@@ -91,6 +89,6 @@ phases_of() {
     fetch --trace agreed --cacert "$BATS_FILE_TMPDIR/right.pem" "$SITE/page/1"
     assert_equal "$(phases_of agreed)" '["name lookup","connect","TLS","first byte","body"]'
     fetch --trace refused "$SITE/page/1"
-    # To libcurl there is no connection yet then.
-    assert_equal "$(phases_of refused)" '["name lookup","connect"]'
+    # To older versions of libcurl there is no connection yet then.
+    assert_regex "$(phases_of refused)" '^\["name lookup","connect"(,"TLS")?\]$'
 }
