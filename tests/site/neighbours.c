@@ -71,9 +71,10 @@ static enum MHD_Result serve_drip(struct request *request)
 
 static enum MHD_Result serve_stall(struct request *request)
 {
+    uintmax_t length = query_number(request, "announce", CHUNKED);
     return answer(request, (struct reply){.type = query_text(request, "type", NULL),
                                           .head = query_bytes(request, "body"),
-                                          .announced = CHUNKED,
+                                          .announced = length,
                                           .ending = END_NEVER});
 }
 

@@ -37,6 +37,7 @@ struct options {
     const char *key;
     const char *pages;
     size_t connection_memory;
+    bool any_host;
 };
 
 static void print_help(void)
@@ -49,6 +50,8 @@ static void print_help(void)
          "      --key FILE          its private key (PEM)\n"
          "      --pages DIR         the folder with the files that /file/NAME serves\n"
          "      --short-urls        URLs of 25 KB at most: connections cost less then\n"
+         "      --any-host          listen on 127.0.0.2 too, and on all the rest of "
+         "127/8\n"
          "      --help              show this");
 }
 
@@ -70,6 +73,7 @@ static struct options parse_options(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {"pages", required_argument, NULL, 'd'},
         {"short-urls", no_argument, NULL, 's'},
+        {"any-host", no_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.connection_memory = LONG_URLS};
@@ -93,6 +97,9 @@ static struct options parse_options(int argc, char **argv)
             break;
         case 's':
             options.connection_memory = SHORT_URLS;
+            break;
+        case 'a':
+            options.any_host = true;
             break;
         case 'h':
             print_help();
@@ -154,13 +161,17 @@ static unsigned int raise_connection_limit(void)
     return (unsigned int)limit.rlim_cur - OTHER_DESCRIPTORS;
 }
 
-/* A listening socket on the port, or on a free one for 0; PORT then says which. */
-static int listen_on(uint16_t *port)
+/*
+ * A listening socket on the port, or on a free one for 0; PORT then says which. For any
+ * host it listens on all addresses, but only for what comes by the loopback device.
+ */
+static int listen_on(uint16_t *port, bool any_host)
 {
+    static const char loopback[] = "lo";
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_port = htons(*port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        .sin_addr.s_addr = htonl(any_host ? INADDR_ANY : INADDR_LOOPBACK),
     };
     struct sockaddr *generic = (struct sockaddr *)&address;
     socklen_t length = sizeof address;
@@ -169,6 +180,9 @@ static int listen_on(uint16_t *port)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener < 0)
         err(FAILED, "cannot make a socket");
+    if (any_host &&
+        setsockopt(listener, SOL_SOCKET, SO_BINDTODEVICE, loopback, sizeof loopback) != 0)
+        err(FAILED, "cannot keep to the loopback device");
     if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
         bind(listener, generic, length) != 0 || listen(listener, BACKLOG) != 0 ||
         getsockname(listener, generic, &length) != 0)
@@ -278,7 +292,7 @@ int main(int argc, char **argv)
     }
 
     unsigned int connections = raise_connection_limit();
-    int listener = listen_on(&options.port);
+    int listener = listen_on(&options.port, options.any_host);
     struct MHD_Daemon *daemon = start_daemon(&options, listener, connections);
     int epoll = watch(daemon, &signals);
     printf("%s://127.0.0.1:%d\n", options.tls ? "https" : "http", options.port);
