@@ -25,12 +25,16 @@
 enum {
     READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
     UNPACKED_STEP = 16 * 1024, /* what is unpacked between two looks at the clock */
+    MOST_LEFT = 64 * 1024,     /* of a page that nobody wants, and is read to its end */
     /* Each of these is below a limit of libcurl's, of which it tells in other words. */
     LONGEST_URL = 1000 * 1000,
     MOST_HEADER_BYTES = 256 * 1024, /* of all responses to one GET, and their trailers */
     MOST_HEADER_LINES = 1000,
     MOST_SOCKETS = 32, /* of a client; libcurl keeps five connections */
 };
+
+/* Nor may that take longer, in seconds. */
+static const double most_seconds_left = 0.5;
 
 static const char unasked_coding[] =
     "packed by a Transfer-Encoding that nobody asked for";
@@ -64,6 +68,7 @@ struct request {
     void *context;
     double deadline;
     bool has_enough;
+    double enough_since; /* when it had (monotonic.h) */
     const char *refusal; /* why we have ended the transfer, or NULL */
     bool is_late;        /* the same, for the time limit */
 
@@ -73,6 +78,7 @@ struct request {
     long redirects; /* that had been followed when it began */
 
     bool in_body;
+    curl_off_t body_bytes; /* as they came */
     char *content_type;
     struct unpacker *unpacker; /* NULL: the body is not packed */
 
@@ -175,8 +181,11 @@ static void hand_on(struct request *request, const char *bytes, size_t length)
 {
     struct http_piece piece = {request->content_type, bytes, length, time_limit,
                                request->deadline};
-    if (!request->has_enough)
-        request->has_enough = !request->receive(request->context, &piece);
+    if (request->has_enough)
+        return;
+    request->has_enough = !request->receive(request->context, &piece);
+    if (request->has_enough)
+        request->enough_since = monotonic_seconds();
 }
 
 /* Whether the transfer has been refused; it is when the time is over. */
@@ -201,16 +210,21 @@ static void unpack(struct request *request, const char *bytes, size_t length)
     } while (made == sizeof(unpacked) && !request->has_enough && !is_refused(request));
 }
 
-/* Whether the whole body has come in: then the transfer may as well end in the ordinary
-   way, and the connection can be used again. */
-static bool is_all_here(const struct request *request)
+static bool has_waited(const struct request *request)
 {
-    CURL *curl = request->client->curl;
+    return monotonic_seconds() - request->enough_since > most_seconds_left;
+}
+
+/* Whether to read the rest of a page of which nobody wants more. Only then can the
+   connection be used again, and a new one costs more than a few bytes. So they must be
+   few, and come soon. */
+static bool is_worth_reading_on(const struct request *request)
+{
     curl_off_t announced = -1;
-    curl_off_t received = 0;
-    curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-    curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &received);
-    return received == announced;
+    curl_easy_getinfo(request->client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                      &announced);
+    return announced >= 0 && announced - request->body_bytes <= MOST_LEFT &&
+           !has_waited(request);
 }
 
 /* libcurl calls this with each piece of the body, packed as it came. To return less than
@@ -221,13 +235,24 @@ static size_t on_piece(char *bytes, size_t size, size_t count, void *context)
     size_t length = size * count;
     if (is_refused(request) || (!request->in_body && !begin_body(request)))
         return 0;
+    request->body_bytes += (curl_off_t)length;
     if (request->unpacker != NULL && !request->has_enough)
         unpack(request, bytes, length);
     else
         hand_on(request, bytes, length);
     if (request->has_enough)
-        return is_all_here(request) ? length : 0;
+        return is_worth_reading_on(request) ? length : 0;
     return is_refused(request) ? 0 : length;
+}
+
+/* libcurl calls this whenever something has come, and once a second if nothing does. To
+   return other than 0 ends the transfer. */
+static int on_progress(void *context, curl_off_t download_total, curl_off_t downloaded,
+                       curl_off_t upload_total, curl_off_t uploaded)
+{
+    (void)download_total, (void)downloaded, (void)upload_total, (void)uploaded;
+    const struct request *request = context;
+    return request->has_enough && has_waited(request);
 }
 
 /* The body has ended; without one, only the header has. */
@@ -438,6 +463,8 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
     failed |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_piece);
     failed |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    failed |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    failed |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, client);
     failed |= curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -681,10 +708,12 @@ static CURLcode transfer(struct request *request, const char *url)
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_PREREQDATA, request);
     if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request);
+    if (code == CURLE_OK)
         code = perform(request);
     if (request->is_unasked)
         code = perform_afresh(request);
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && !request->has_enough)
         end_body(request);
     return request->has_enough ? CURLE_OK : code;
 }

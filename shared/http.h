@@ -34,7 +34,7 @@ enum { HTTP_MOST_REDIRECTS = 10 };
    the sum over all the requests, so the time between two of them is what went into that.
  */
 enum http_mark {
-    HTTP_RESOLVED,  /* the host's address is known */
+    HTTP_RESOLVED,  /* the host's address is known; may be 0 without a new connection */
     HTTP_CONNECTED, /* there is a connection; at once if one is used again */
     HTTP_SECURED,   /* and it is encrypted; at once without TLS */
     HTTP_ANSWERED,  /* the first byte of the answer is here */
@@ -50,7 +50,9 @@ struct http_piece {
 };
 
 /* Gets each piece, and at last one of length 0. Returns whether it wants more; once it
-   does not, the transfer ends, and it is not called again. */
+   does not, it is not called again, and the transfer ends: at once, or, if the server has
+   announced that at most 64 KB are left, when they have come, so that the connection can
+   be used again. For those http_get() waits a second at most. */
 typedef bool http_receive(void *context, const struct http_piece *piece);
 
 /*
