@@ -36,7 +36,8 @@ enum {
     FIRST_BLOCK = 64 * 1024,
     LARGEST_BLOCK = 4 * 1024 * 1024,
 
-    LONGEST_MENDED = 3, /* the stand-in for a control character of one byte */
+    PARSED_AT_ONCE = 4 * 1024, /* of a document: it cannot take long, whatever it is */
+    LONGEST_MENDED = 3,        /* the stand-in for a control character of one byte */
 };
 
 /* As decimal and as hexadecimal digits it is beyond Unicode, and so are all numbers with
@@ -130,34 +131,63 @@ static void keep(void *userdata, void *memory)
     (void)memory;
 }
 
+/* The thread's timer, made for its first document that needs one, and the thread itself:
+   after fork(2) the child has the identifier of a timer, but not the timer. */
+static _Thread_local timer_t timer;
+static _Thread_local pid_t timer_owner;
+
+static pthread_once_t deadlines_once = PTHREAD_ONCE_INIT;
+static pthread_key_t timer_key;
+static int timer_key_error;
+
+static void delete_timer(void *owner)
+{
+    if (*(pid_t *)owner == gettid())
+        timer_delete(timer);
+}
+
 static void catch_deadlines(void)
 {
     struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGALRM, &action, NULL); /* it cannot fail: SIGALRM can be caught */
+    timer_key_error = pthread_key_create(&timer_key, delete_timer);
 }
 
 /* Makes a timer that sends SIGALRM to this very thread (timer_create(2),
-   SIGEV_THREAD_ID). */
-static bool set_timer(timer_t *timer, double deadline)
+   SIGEV_THREAD_ID), and is deleted when the thread ends. */
+static bool make_timer(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct sigevent event = {
         .sigev_notify = SIGEV_THREAD_ID,
         .sigev_signo = SIGALRM,
         ._sigev_un._tid = gettid(),
     };
+    pthread_once(&deadlines_once, catch_deadlines);
+    errno = timer_key_error;
+    if (errno == 0)
+        errno = pthread_setspecific(timer_key, &timer_owner);
+    if (errno != 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+        return false;
+    timer_owner = gettid();
+    return true;
+}
+
+/* Has the thread's timer go off at the deadline. */
+static bool set_timer(double deadline)
+{
     struct itimerspec time = {
         .it_value.tv_sec = (time_t)deadline,
         .it_value.tv_nsec = (long)((deadline - floor(deadline)) * 1e9),
     };
-    pthread_once(&once, catch_deadlines);
-    if (timer_create(CLOCK_MONOTONIC, &event, timer) < 0)
+    if (timer_owner != gettid() && !make_timer())
         return false;
-    if (timer_settime(*timer, TIMER_ABSTIME, &time, NULL) == 0)
-        return true;
-    timer_delete(*timer);
-    return false;
+    return timer_settime(timer, TIMER_ABSTIME, &time, NULL) == 0;
+}
+
+static void stop_timer(void)
+{
+    timer_settime(timer, 0, &(struct itimerspec){0}, NULL);
 }
 
 static void run_parser(struct html *html, const char *document, size_t length)
@@ -186,23 +216,30 @@ static void unblock_alarm(sigset_t *before)
     pthread_sigmask(SIG_UNBLOCK, &alarm, before); /* it cannot fail */
 }
 
-/* Returns whether it came to the end; else the reason is in html->error. */
-static bool parse(struct html *html, const char *document, size_t length, double deadline)
+/* Runs the parser, but no longer than to the deadline. */
+static void run_parser_until(struct html *html, const char *document, size_t length,
+                             double deadline)
 {
-    timer_t timer;
     sigset_t blocked;
-    bool has_deadline = isfinite(deadline);
-    is_late = 0;
-    deadline_now = deadline;
-    if (has_deadline && !set_timer(&timer, deadline)) {
+    if (!set_timer(deadline)) {
         html->error = errno;
-        return false;
+        return;
     }
     unblock_alarm(&blocked);
     run_parser(html, document, length);
-    if (has_deadline)
-        timer_delete(timer);
+    stop_timer();
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* Returns whether it came to the end; else the reason is in html->error. */
+static bool parse(struct html *html, const char *document, size_t length, double deadline)
+{
+    is_late = monotonic_seconds() >= deadline;
+    deadline_now = deadline;
+    if (isfinite(deadline) && length > PARSED_AT_ONCE)
+        run_parser_until(html, document, length, deadline);
+    else
+        run_parser(html, document, length);
     return html->root != NULL;
 }
 

@@ -28,7 +28,8 @@ struct html;
  *
  * The deadline is a time of CLOCK_MONOTONIC in seconds, or INFINITY. Parsing is given up
  * when it passes, since there are documents for which it takes time that grows with the
- * square of their length. A timer of the thread's own does it, by SIGALRM.
+ * square of their length. A timer of the thread's own does it, by SIGALRM; for a document
+ * of a few kilobytes, which takes tens of milliseconds at the most, none is set.
  *
  * Returns a document to free with html_free(), which does not refer to the text any more;
  * NULL with errno set to ENOMEM (no memory), E2BIG (it would take more than

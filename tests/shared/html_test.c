@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* It wants the four above. */
 #include <cmocka.h>
@@ -206,15 +208,54 @@ static void another_alarm_is_no_deadline(void **state)
 {
     (void)state;
     sigset_t alarm, before;
-    html_free(html_parse("x", 1, monotonic_seconds() + 60)); /* SIGALRM is caught now */
+    char *document = repeat("x", 10000, "");
+    size_t length = strlen(document);
+    /* From then on SIGALRM is caught. */
+    html_free(html_parse(document, length, monotonic_seconds() + 60));
     sigemptyset(&alarm);
     sigaddset(&alarm, SIGALRM);
     assert_int_equal(pthread_sigmask(SIG_BLOCK, &alarm, &before), 0);
     assert_int_equal(raise(SIGALRM), 0); /* it comes when the parser lets it */
-    struct html *html = html_parse("<title>x</title>", 16, monotonic_seconds() + 60);
+    struct html *html = html_parse(document, length, monotonic_seconds() + 60);
     assert_non_null(html);
     html_free(html);
     assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+    free(document);
+}
+
+static bool is_given_up(const char *document)
+{
+    struct html *html = html_parse(document, strlen(document), monotonic_seconds() + 0.1);
+    bool is_late = html == NULL && errno == ETIMEDOUT;
+    html_free(html);
+    return is_late;
+}
+
+static void *give_up_twice(void *argument)
+{
+    return is_given_up(argument) && is_given_up(argument) ? argument : NULL;
+}
+
+/* A timer sends its signal to one thread, and none outlives fork(). */
+static void each_thread_and_each_child_has_a_deadline_of_its_own(void **state)
+{
+    (void)state;
+    char *document = repeat("<div>", 400000, "");
+    assert_non_null(give_up_twice(document));
+    pthread_t thread;
+    void *given_up;
+    assert_int_equal(pthread_create(&thread, NULL, give_up_twice, document), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(give_up_twice(document) == NULL);
+    assert_int_equal(pthread_join(thread, &given_up), 0);
+    assert_non_null(given_up);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_non_null(give_up_twice(document));
+    free(document);
 }
 
 static void assert_charset(const char *document, const char *label)
@@ -258,6 +299,7 @@ int main(void)
         cmocka_unit_test(parsing_ends_at_the_deadline),
         cmocka_unit_test(a_blocked_alarm_blocks_no_deadline),
         cmocka_unit_test(another_alarm_is_no_deadline),
+        cmocka_unit_test(each_thread_and_each_child_has_a_deadline_of_its_own),
         cmocka_unit_test(a_meta_names_the_character_set),
     };
     return cmocka_run_group_tests_name("html", tests, NULL, NULL);
