@@ -135,9 +135,15 @@ bench_processes() {
 
 # ---- fetch and cpu ---------------------------------------------------------------------
 
-# make_pages COUNT DELAY: writes their URLs into $temporary/urls.
+# make_pages COUNT DELAY [SIZE [HOSTS]]: writes their URLs into $temporary/urls. With more
+# than one host the pages are on all of them in turn.
 make_pages() {
-    seq -f "$site_address/page/%.0f?delay=$2&size=$page_size" 1 "$1" >"$temporary/urls"
+    LC_ALL=C awk -v count="$1" -v delay="$2" -v size="${3:-$page_size}" -v hosts="${4:-1}" \
+        -v port="${site_address##*:}" 'BEGIN {
+            for (i = 0; i < count; i++)
+                printf "http://127.0.0.%d:%d/page/%d?delay=%d&size=%d\n", i % hosts + 1,
+                    port, i + 1, delay, size
+        }' >"$temporary/urls"
 }
 
 # Sets `ticks` to the CPU time that the site has had so far.
@@ -226,17 +232,30 @@ fetch_some() {
 }
 
 bench_cpu() {
-    local program
+    local size
     find_peers curl xargs 'requests threads' 'requests processes'
-    make_pages "$cpu_page_count" 0
     for ((run = 1; run <= repeat; run++)); do
-        for program in "${lessons[@]}" 'bare sockets' "${peers[@]}"; do
-            fetch "$program" "$cpu_workers" || continue
-            calculate "$cpu_seconds * 1000 / $cpu_page_count"
-            record cpu_ms_a_title "$program" "$cpu_page_count" "$cpu_workers" "$value"
-            record site_cpu_seconds "$program" "$cpu_page_count" "$cpu_workers" \
-                "$site_seconds"
+        make_pages "$cpu_page_count" 0
+        measure_cpu '' "${lessons[@]}" 'bare sockets' "${peers[@]}"
+        for size in "${cpu_page_sizes[@]}"; do
+            make_pages "$cpu_page_count" 0 "$size"
+            measure_cpu "_at_$size" "${lessons[@]}" curl
+            make_pages "$cpu_page_count" 0 "$size" "$cpu_hosts"
+            measure_cpu "_at_${size}_on_many" "${lessons[@]}" curl
         done
+    done
+}
+
+# measure_cpu SUFFIX PROGRAM...: the names of the figures end in the suffix.
+measure_cpu() {
+    local program
+    for program in "${@:2}"; do
+        is_here "$program" || continue
+        fetch "$program" "$cpu_workers" || continue
+        calculate "$cpu_seconds * 1000 / $cpu_page_count"
+        record "cpu_ms_a_title$1" "$program" "$cpu_page_count" "$cpu_workers" "$value"
+        record "site_cpu_seconds$1" "$program" "$cpu_page_count" "$cpu_workers" \
+            "$site_seconds"
     done
 }
 

@@ -58,11 +58,14 @@ table() {
 @test "scripts/bench measures all of it, and each line of its table has a figure" {
     bench --quick --repeat 2
     assert_status 0
-    local lesson
+    local lesson size
     for lesson in "$ROOT"/lessons/0[3-6]-*; do
         lesson=$(basename "$lesson")
-        assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  ideal .* ratio <= 1.03 +(yes|no)$"
-        assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  curl .* ratio <= 1 +(yes|no)$"
+        assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  (bare sockets|ideal and forks) .* ratio <= 1.01 +(yes|no)$"
+        assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  curl .* ratio <= 1.25 +(yes|no)$"
+        for size in {2,6}0000{,', many'}; do
+            assert_line --regexp "^  $lesson, $size +[0-9.]+ +[0-9.]+  curl .* ratio <= 1 +(yes|no)$"
+        done
     done
     assert_line --regexp '^  us a task +[0-9.]+ .* GLib .* ratio <= 0.6 +(yes|no|not measured)$'
     assert_line --regexp '^  bytes a pending task +[0-9.]+ .* <= 161 +(yes|no)$'
@@ -74,8 +77,8 @@ table() {
     assert_line --regexp '^  threads +[0-9.]+ +[0-9.]+  threads@200 .* ratio <= 1.15 +(yes|no)$'
     assert_line --regexp '^  processes +[0-9.]+ +[0-9.]+  processes@200 .* ratio <= 1.15 +(yes|no)$'
     assert_equal "$(<figures/table.txt)" "$output"
-    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" 14
-    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" 14
+    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" 30
+    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" 30
     # Nothing but figures, and each as often as it was to be measured.
     run awk -F , 'FNR > 1 && $7 !~ /^[0-9.]+(e-?[0-9]+)?$/' figures/{tasks,processes,fetch,cpu,scale}.csv
     assert_output ''
