@@ -24,6 +24,7 @@
 
 enum {
     READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
+    READ_AT_ONCE = 64 * 1024,  /* and what we read of it: all, as each piece costs */
     UNPACKED_STEP = 16 * 1024, /* what is unpacked between two looks at the clock */
     MOST_LEFT = 64 * 1024,     /* of a page that nobody wants, and is read to its end */
     /* Each of these is below a limit of libcurl's, of which it tells in other words. */
@@ -465,6 +466,7 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     failed |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    failed |= curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)READ_AT_ONCE);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     failed |= curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, client);
     failed |= curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
