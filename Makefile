@@ -23,8 +23,10 @@ SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
 EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test
+FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
 SOURCES = $(wildcard tests/preload/*.c shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
 	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
+	tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
 
 # What scripts/bench runs: our side, and each peer whose library or compiler is here.
@@ -34,8 +36,8 @@ BENCH = executor floor measure pages/bare \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 
-.PHONY: all lessons site unit-tests bench program executor-test run test learn watch \
-	figures lint format clean help
+.PHONY: all lessons site unit-tests fuzzers bench program executor-test run test learn watch \
+	figures fuzz lint format clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -73,6 +75,13 @@ $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 $(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
+# Only clang has libFuzzer: see scripts/fuzz.
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
+
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/check.o $(BUILD)/libshared.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $^ $(LDFLAGS) $(LIBRARIES) -o $@
+
 bench: $(BENCH_PROGRAMS) $(BENCH_GO) ## build what scripts/bench measures
 
 $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/common.o \
@@ -105,6 +114,8 @@ run: ## run every lesson on the local site
 	scripts/run
 test: ## run all the checks
 	scripts/test
+fuzz: ## feed the parsers with random input, five seconds each
+	scripts/fuzz
 learn: ## follow the course: where am I, what to do next
 	@scripts/learn
 watch: ## check my program at every save

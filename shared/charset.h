@@ -28,9 +28,9 @@ const char *charset_from_content_type(const char *content_type);
    none. */
 const char *charset_from_byte_order_mark(const char *bytes, size_t length);
 
-/* What the set means in a <meta>: itself, save that UTF-16 becomes UTF-8, since it
-   cannot be meant by a page whose <meta> could be read, and x-user-defined windows-1252
-   (the HTML standard, "prescan a byte stream"). */
+/* What the set means in a <meta>: itself, save that UTF-16 becomes UTF-8, since it cannot
+   be meant by a page whose <meta> could be read, and x-user-defined windows-1252 (the
+   HTML standard, "prescan a byte stream"). */
 const char *charset_as_in_meta(const char *charset);
 
 /* How many bytes the set's smallest unit has: 2 for UTF-16, else 1. */

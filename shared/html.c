@@ -310,14 +310,17 @@ static size_t mend_next(const char *text, size_t length, char **end)
 }
 
 /*
- * What Gumbo has otherwise than the standard, mended before it sees the text. It takes
- * control characters and noncharacters for damage and makes U+FFFD of them: so we show
- * it something that means as little in HTML, HTML_CONTROL_STAND_IN, or
- * HTML_SPACE_STAND_IN for the two that are white space, though not in HTML; and for a
- * noncharacter a reference to it, which it leaves alone. And it counts a numeric
- * reference in 32 bits: so we show it one that is beyond Unicode, but not beyond those.
- * What a reference stands for is then wrong only where there are none, in the text of a
- * <script> or <xmp>. Returns memory that the caller frees, or NULL.
+ * What Gumbo has otherwise than the standard, mended before it sees the text. Returns
+ * memory that the caller frees, or NULL.
+ *
+ * - It takes control characters for damage and makes U+FFFD of them: so we show it
+ *   something that means as little in HTML, HTML_CONTROL_STAND_IN, or HTML_SPACE_STAND_IN
+ *   for the two that are white space, though not in HTML.
+ * - It does the same with noncharacters, but not if they are written as a reference.
+ * - It counts a numeric reference in 32 bits: so we show it one that is beyond Unicode,
+ *   but not beyond those.
+ *
+ * The last two are wrong where a reference means nothing: in an <h1>'s <script> or <xmp>.
  */
 static char *mend(const char *document, size_t length, size_t *mended_length)
 {

@@ -122,16 +122,17 @@ static bool find_title_end(struct page *page)
 static const char *declared_charset(const struct page *page, size_t length,
                                     bool is_enough)
 {
+    const char *bytes = page->bytes == NULL ? "" : page->bytes;
     const char *in_header = page->type.charset;
-    const char *charset = charset_from_byte_order_mark(page->bytes, length);
+    const char *charset = charset_from_byte_order_mark(bytes, length);
     if (charset == NULL)
         charset = charset_from_label(in_header, strlen(in_header));
     if (charset == NULL && is_xhtml(&page->type))
-        charset = prescan_xml_declaration(page->bytes, length);
+        charset = prescan_xml_declaration(bytes, length);
     if (charset == NULL)
-        charset = prescan_meta(page->bytes, length);
+        charset = prescan_meta(bytes, length);
     if (charset == NULL && is_enough)
-        charset = prescan_xml_declaration(page->bytes, length);
+        charset = prescan_xml_declaration(bytes, length);
     return charset;
 }
 
