@@ -238,9 +238,9 @@ bool future_done(const struct future *future);
  * callback may do all that is here with its future, free it too, but not wait for a
  * future of the same pool that is not done: see future_result().
  *
- * A callback that ends its thread (pthread_exit(3)) costs the callbacks of the same future
- * that would follow; the thread is replaced. Returns false with ENOMEM, and then the
- * callback will not be called.
+ * A callback that ends its thread (pthread_exit(3)) costs the callbacks of the same
+ * future that would follow; the thread is replaced. Returns false with ENOMEM, and then
+ * the callback will not be called.
  */
 bool future_on_done(struct future *future,
                     void (*callback)(struct future *future, void *context),

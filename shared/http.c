@@ -196,8 +196,8 @@ static bool is_refused(struct request *request)
     return request->is_late || request->refusal != NULL;
 }
 
-/* Unpacks a piece and hands it on. The clock of libcurl stands still meanwhile, so we look
-   at ours after each step. */
+/* Unpacks a piece and hands it on. The clock of libcurl stands still meanwhile, so we
+   look at ours after each step. */
 static void unpack(struct request *request, const char *bytes, size_t length)
 {
     char unpacked[UNPACKED_STEP];
@@ -280,8 +280,8 @@ static bool begins_with(const char *line, size_t length, const char *beginning)
            strncasecmp(line, beginning, strlen(beginning)) == 0;
 }
 
-/* Notes where each header begins and ends. A header that does not end is cut; then libcurl
-   may follow its redirect all the same. */
+/* Notes where each header begins and ends. A header that does not end is cut; then
+   libcurl may follow its redirect all the same. */
 static void find_header_end(struct request *request, const char *line, size_t length)
 {
     long redirects = count_redirects(request->client->curl);
@@ -294,8 +294,9 @@ static void find_header_end(struct request *request, const char *line, size_t le
     request->redirects = redirects;
 }
 
-/* Whether the line has the body packed for the transfer alone, which nobody has asked for.
-   libcurl would unpack it, as often as the line says, and would not look at the clock. */
+/* Whether the line has the body packed for the transfer alone, which nobody has asked
+   for. libcurl would unpack it, as often as the line says, and would not look at the
+   clock. */
 static bool is_packed_for_transfer(const char *line, size_t length)
 {
     static const char name[] = "Transfer-Encoding:";
@@ -474,7 +475,8 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, before_request);
     if (certificate_file != NULL) {
         failed |= curl_easy_setopt(curl, CURLOPT_CAINFO, certificate_file);
-        /* Nor does the system's folder count. Where TLS has none, this fails: all right. */
+        /* Nor does the system's folder count. Where TLS has none, this fails: all right.
+           */
         curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
     }
     return failed == 0;
@@ -594,8 +596,8 @@ static bool has_begun_to_answer(const struct request *request)
     return !has_tls && request->client->received > end;
 }
 
-/* There is no way on: either the URL has a scheme that we do not allow, and no request was
-   sent, or what came back is not HTTP. */
+/* There is no way on: either the URL has a scheme that we do not allow, and no request
+   was sent, or what came back is not HTTP. */
 static const char *protocol_error(const struct request *request)
 {
     long redirects = count_redirects(request->client->curl);
@@ -686,7 +688,8 @@ static CURLcode perform(struct request *request)
     return code == CURLE_OK ? curl_easy_perform(curl) : code;
 }
 
-/* Makes it once more, on new connections: nobody has answered there before being asked. */
+/* Makes it once more, on new connections: nobody has answered there before being asked.
+   */
 static CURLcode perform_afresh(struct request *request)
 {
     CURL *curl = request->client->curl;

@@ -70,7 +70,8 @@ void http_open(double timeout, const char *certificates);
 
 /* Fetches a page. A URL without a scheme is taken as http. Returns RESULT_OK without a
    text when receive() has been given all that it wanted, else RESULT_FAILED with the
-   reason, in words that do not depend on libcurl's version. Either way its span says who did it, and when, with the marks above. */
+   reason, in words that do not depend on libcurl's version. Either way its span says who
+   did it, and when, with the marks above. */
 struct result http_get(const char *url, http_receive *receive, void *context);
 
 /* Frees all that the calling thread and libcurl hold. The other threads have ended. */

@@ -1,8 +1,8 @@
 /*
  * What a Content-Type header says, as browsers read it: the MIME Sniffing Standard
- * (https://mimesniff.spec.whatwg.org/#parsing-a-mime-type) has the rules for one value, the
- * Fetch Standard (https://fetch.spec.whatwg.org/#concept-header-extract-mime-type) those for
- * several.
+ * (https://mimesniff.spec.whatwg.org/#parsing-a-mime-type) has the rules for one value,
+ * the Fetch Standard (https://fetch.spec.whatwg.org/#concept-header-extract-mime-type)
+ * those for several.
  */
 #ifndef MEDIA_TYPE_H
 #define MEDIA_TYPE_H

@@ -173,8 +173,8 @@ static size_t scheme_length(const char *url)
     return count == 0 ? 0 : slashes + count;
 }
 
-/* Whether a colon is followed by what is no port: then it may be a password, of a URL that
-   somebody has mistyped. (In brackets stands an IPv6 address.) */
+/* Whether a colon is followed by what is no port: then it may be a password, of a URL
+   that somebody has mistyped. (In brackets stands an IPv6 address.) */
 static bool has_odd_port(const char *host, size_t length)
 {
     const char *bracket = memchr(host, ']', length);

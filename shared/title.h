@@ -16,13 +16,13 @@ enum { TITLE_WITHIN = 4 * 1024 * 1024 };
  * or it is empty, of the first <h1>; if there is none either, "NONE". As one tidy line
  * (text.h).
  *
- * It stops to read as soon as the title has come, or soon after (http.h). If the title has
- * more than ASCII, and nothing before it declares the page's character set, a <meta>
+ * It stops to read as soon as the title has come, or soon after (http.h). If the title
+ * has more than ASCII, and nothing before it declares the page's character set, a <meta>
  * behind it may: then it reads all of the page.
  *
- * A page that takes much memory to parse waits until no other worker of the program parses
- * one, be the workers threads or processes. If it takes more than HTML_MOST_MEMORY, or
- * more time than can be given to one, it is refused.
+ * A page that takes much memory to parse waits until no other worker of the program
+ * parses one, be the workers threads or processes. If it takes more than
+ * HTML_MOST_MEMORY, or more time than can be given to one, it is refused.
  *
  * On failure the result is RESULT_FAILED, and its text names the reason in a few words.
  * Either way its span is that of http_get(), and the caller frees it with result_free().

@@ -27,8 +27,8 @@ __attribute__((constructor)) static void share_turn(void)
     pthread_mutexattr_destroy(&attributes);
 }
 
-/* The deadline by the clock of pthread_mutex_timedlock(3). pthread_mutex_clocklock(3), which
-   takes ours, is unknown to the thread sanitizer. */
+/* The deadline by the clock of pthread_mutex_timedlock(3). pthread_mutex_clocklock(3),
+   which takes ours, is unknown to the thread sanitizer. */
 static struct timespec real_time(double deadline)
 {
     struct timespec now;

@@ -1,6 +1,6 @@
 /*
- * Undoes a content coding, step by step: gzip, deflate, br or zstd, with the libraries that
- * browsers use. RFC 9110, 8.4.1, says what each is.
+ * Undoes a content coding, step by step: gzip, deflate, br or zstd, with the libraries
+ * that browsers use. RFC 9110, 8.4.1, says what each is.
  *
  * One step takes no more bytes than it is given and makes no more than there is room for.
  * So its time is bounded, whatever the packed bytes are, and the caller can look at the
@@ -42,8 +42,8 @@ struct unpacker *unpacker_new(enum coding coding);
 
 /*
  * Takes bytes off the front of `packed`, writes at most `room` bytes to `output`, and
- * stores how many. If they are fewer than `room`, all of `packed` is taken; else there may
- * be more to come, even if `packed` is empty.
+ * stores how many. If they are fewer than `room`, all of `packed` is taken; else there
+ * may be more to come, even if `packed` is empty.
  *
  * Returns false if the bytes cannot be unpacked, or if there is no memory for it.
  */

@@ -157,8 +157,8 @@ void executor_unref(struct executor *executor);
 /* Whether this process was forked from the one that has the executor's threads. */
 bool executor_is_elsewhere(const struct executor *executor);
 
-/* Ends the process if it is a copy that a callback has forked in a thread of the executor's
-   own, which must not go on in two processes. */
+/* Ends the process if it is a copy that a callback has forked in a thread of the
+   executor's own, which must not go on in two processes. */
 void executor_end_copy(const struct executor *executor);
 
 /* The same as executor_submit(), but waits for room until the deadline (on the clock of
