@@ -20,13 +20,15 @@ LESSONS = $(notdir $(patsubst %/main.c,%,$(wildcard lessons/*/main.c)))
 PROGRAMS = $(LESSONS:%=$(BUILD)/%)
 SHARED = $(patsubst %.c,$(BUILD)/%.o,$(wildcard shared/*.c shared/executor/*.c))
 SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
+STORM = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/storm/*.c)) \
+	$(BUILD)/tests/executor/processes.o
 EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
-	$(BUILD)/tests/executor_test
+	$(BUILD)/tests/executor_test $(BUILD)/tests/storm
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
 SOURCES = $(wildcard tests/preload/*.c shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
 	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
-	tests/fuzz/*.[ch] \
+	tests/executor/storm/*.[ch] tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
 
 # What scripts/bench runs: our side, and each peer whose library or compiler is here.
@@ -81,6 +83,11 @@ fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/check.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $^ $(LDFLAGS) $(LIBRARIES) -o $@
+
+# Its chaos lets allocations fail.
+$(BUILD)/tests/storm: $(STORM) $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup $^ \
+		$(LDFLAGS) $(LIBRARIES) -o $@
 
 bench: $(BENCH_PROGRAMS) $(BENCH_GO) ## build what scripts/bench measures
 

@@ -6,6 +6,7 @@
 #define CASES_H
 
 #include "executor.h"
+#include "processes.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -78,17 +79,6 @@ struct future *submit(struct executor *executor, task_fn task, const char *argum
 
 /* The future comes to this result; it is freed. */
 void comes_to(struct future *future, enum result_status status, const char *text);
-
-/* Puts the processes that have this parent, or grandparent, into `pids`, at most so many;
-   returns how many. The workers of a process pool are grandchildren of who opened it:
-   this is all that a case knows about how they are started. */
-size_t find_children(pid_t parent, pid_t pids[], size_t most);
-size_t find_grandchildren(pid_t grandparent, pid_t pids[], size_t most);
-
-/* Waits until the process is gone; until the thread of ours is; until it sleeps. */
-void is_gone(pid_t pid);
-void is_thread_gone(pid_t thread);
-void is_asleep(pid_t thread);
 
 /* A thread that shuts the executor down. Returns when it is there and has to wait. */
 pthread_t shut_down_meanwhile(struct executor *executor);

@@ -52,6 +52,14 @@ cases_hold() {
     cases_hold crash
 }
 
+@test "every future ends in a storm" {
+    run env ASAN_OPTIONS=allocator_may_return_null=1 \
+        timeout "$((LIMIT * 10))" "$BUILD/tests/storm" 10 1
+    assert_success
+    assert_output --regexp '^storm: seed 1: [1-9][0-9]* tasks in [1-9]'
+    refute_output --partial Sanitizer
+}
+
 @test "a system call that a signal interrupts is made again" {
     [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
     run strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
