@@ -52,6 +52,26 @@ cases_hold() {
     cases_hold crash
 }
 
+@test "every future ends, whatever is cancelled, killed, or runs out" {
+    cases_hold settle
+}
+
+@test "a callback may do much, and waits for no task of its own pool" {
+    cases_hold callbacks
+}
+
+@test "a thread may end or be cancelled where it is, and a task may wait for its own pool" {
+    cases_hold ends
+}
+
+@test "a process may fork, exit or end wherever it is" {
+    cases_hold fork
+}
+
+@test "a process may be stopped, and time limits hold all the same" {
+    cases_hold stop
+}
+
 @test "every future ends in a storm" {
     run env ASAN_OPTIONS=allocator_may_return_null=1 \
         timeout "$((LIMIT * 10))" "$BUILD/tests/storm" 10 1

@@ -22,9 +22,10 @@ static const struct pool pools[] = {
 };
 
 static const struct test_group *const groups[] = {
-    &submit_group, &future_group,   &wait_group,     &as_completed_group,
-    &map_group,    &shutdown_group, &deadlock_group, &initializer_group,
-    &limits_group, &crash_group};
+    &submit_group, &future_group,   &wait_group,      &as_completed_group,
+    &map_group,    &shutdown_group, &deadlock_group,  &initializer_group,
+    &limits_group, &crash_group,    &callbacks_group, &ends_group,
+    &settle_group, &fork_group,     &stop_group};
 
 enum {
     POOL_COUNT = sizeof(pools) / sizeof(pools[0]),
