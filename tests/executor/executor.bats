@@ -83,8 +83,8 @@ cases_hold() {
 @test "a system call that a signal interrupts is made again" {
     [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
     run strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
-        --inject=recvfrom,sendmsg,recvmsg,sendto,poll:error=EINTR:when=2+3 \
+        --inject=recvfrom,recvmmsg,sendto,poll:error=EINTR:when=2+3 \
         "$BUILD/tests/executor_test" 'process pool: submit: says_who*'
     assert_success
-    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -gt 10 ]] || fail 'nothing was interrupted'
+    [[ $(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") -ge 5 ]] || fail 'nothing was interrupted'
 }

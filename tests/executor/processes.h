@@ -17,7 +17,7 @@ size_t find_grandchildren(pid_t grandparent, pid_t pids[], size_t most);
 /* Whether the process has this parent, and is not dead. */
 bool is_child(pid_t pid, pid_t parent);
 
-/* The letter that proc(5) has for the state: 'T' is stopped. 0: it is gone, or a zombie. */
+/* The letter that proc(5) has for the state ('T': stopped). 0: it is gone or a zombie. */
 char process_state(pid_t pid);
 
 /* Waits until the process is gone; until the thread of ours is; until it sleeps. */

@@ -1,4 +1,4 @@
-/* Every future ends: tasks that are cancelled, crash, or lose their worker at a bad time. */
+/* Every future ends: of tasks that are cancelled, crash, or lose their worker. */
 #include "cases.h"
 
 #include <errno.h>

@@ -72,7 +72,7 @@ struct stopped {
     uint32_t steps;
 };
 
-/* Returns a descriptor of the pool's worker, or -1 if there is none of that number now. */
+/* Returns a descriptor of the pool's worker of this number, or -1 if there is none. */
 static int open_worker(const struct storm_pool *pool, uint32_t number)
 {
     pid_t pids[MOST_PROCESSES];

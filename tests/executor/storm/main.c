@@ -1,13 +1,13 @@
 /*
- * Storms over the executor, and fails if a future does not end, a task runs twice, or more
- * is broken than deaths explain:
+ * Storms over the executor, and fails if a future does not end, a task runs twice, or
+ * more is broken than deaths explain:
  *
  *     build/tests/storm SECONDS SEED [ROUND]
  *
- * It goes in rounds. Each opens a pool or two, lets clients and chaos loose on them, shuts
- * the pools down in one way or another, and checks what came of it. The decisions of a
- * round depend on the seed and the number of the round, so a round that failed can be
- * begun with; when they meet each other is up to the scheduler.
+ * It goes in rounds. Each opens a pool or two, lets clients and chaos loose on them,
+ * shuts the pools down in one way or another, and checks what came of it. The decisions
+ * of a round depend on the seed and the number of the round, so a round that failed can
+ * be begun with; when they meet each other is up to the scheduler.
  */
 #include "storm.h"
 

@@ -54,20 +54,20 @@ struct storm_pool {
 
 enum { LONGEST_TEXT = 400000 }; /* more than a socket holds */
 
-/* Has memory for the tasks' notes, which all workers share. Once, before the first pool. */
+/* Gets memory for the tasks' notes, which all workers share: before the first pool. */
 void tasks_open(void);
 
 /* Forgets the tasks of the round before. */
 void tasks_begin_round(void);
 
-/* Checks, when all workers have ended, that no task ran twice or after it was cancelled. */
+/* Checks, when all workers have ended, that no task ran twice or though cancelled. */
 void tasks_end_round(void);
 
 /* What all tasks run; the argument says what to do. */
 struct result task_run(const char *argument);
 
-/* Makes up an argument for the pool, of at most LONGEST_TEXT bytes; without `may_be_long`,
-   of less than 50. */
+/* Makes up an argument for the pool, of at most LONGEST_TEXT bytes; without
+   `may_be_long`, of less than 50. */
 void task_choose(struct storm_pool *pool, struct dice *dice, bool may_be_long,
                  char *argument);
 
@@ -91,7 +91,7 @@ struct client {
     char argument[LONGEST_TEXT + 1];
 };
 
-/* The thread of a client: uses the pool in so many ways, and then waits for what is left. */
+/* The thread of a client: takes its steps, and then waits for what is left. */
 void *client_run(void *client);
 
 /* ---- Chaos (chaos.c) ---- */
