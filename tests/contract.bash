@@ -224,9 +224,10 @@ says_so_without_threads() {
 }
 
 # fetch_with_few VARIABLE=N ARGUMENT...: fetches while the system has only so many of them
-# to give (tests/preload/few.c).
+# to give (tests/preload/few.c). What is preloaded must not have a space in its path.
 fetch_with_few() {
-    fetch_by env "$1" LD_PRELOAD="$BUILD/few.so" \
+    cp "$BUILD/few.so" "$BATS_TEST_TMPDIR"
+    fetch_by env "$1" LD_PRELOAD="$BATS_TEST_TMPDIR/few.so" \
         ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
         "$PROGRAM" "${@:2}"
 }
