@@ -51,13 +51,19 @@ has_teeth_everywhere() {
 }
 
 # wrong_executor PATCH: builds the executor's test with a patched executor, as $program.
+# Only what the patch changes is compiled; the rest comes out of the library.
 wrong_executor() {
-    local sanitizer folder=$BATS_TEST_TMPDIR/executor
+    local sanitizer file folder=$BATS_TEST_TMPDIR/executor
     sanitizer=$(sed -n 's/^Built with: //p' "$1")
     program=$BATS_TEST_TMPDIR/$(basename "$1" .patch)
     rm -rf "$folder"
     cp -r "$ROOT/shared/executor" "$folder"
     (cd "$folder" && git apply "$1") || fail "$1 does not apply to the executor any more"
+    for file in "$folder"/*.c; do
+        if cmp -s "$file" "$ROOT/shared/executor/$(basename "$file")"; then
+            rm "$file"
+        fi
+    done
     FROM=$folder TO=$program make -C "$ROOT" --silent executor-test \
         BUILD="${BUILD#"$ROOT/"}${sanitizer:+/${sanitizer%%,*}}" \
         ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
@@ -75,10 +81,14 @@ fails() {
 }
 
 @test "the executor's cases catch each wrong version" {
-    local patch case
+    local patch case right
     for patch in "$ROOT"/tests/wrong/executor/*.patch; do
         case=$(sed -n 's/^Caught by: //p' "$patch")
-        "$BUILD/tests/executor_test" "$case" | grep -q 'OK.*pool: ' ||
+        right=$("$BUILD/tests/executor_test" "$case" 2>&1) || true
+        if [[ $right == *SKIPPED* ]]; then
+            continue # it needs rights that we do not have
+        fi
+        grep -q 'OK.*pool: ' <<<"$right" ||
             fail "there is no case '$case' that the right executor passes"
         wrong_executor "$patch"
         fails "$program" "$case" || fail "the case '$case' does not fail for $patch"

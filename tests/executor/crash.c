@@ -142,6 +142,40 @@ static void a_worker_that_dies_in_the_middle_of_an_answer_costs_what_it_ran(void
     executor_free(executor);
 }
 
+/* Returns in two processes, last in the worker. */
+static struct result return_after_copy(const char *argument)
+{
+    pid_t copy = fork();
+    if (copy > 0)
+        waitpid(copy, NULL, 0);
+    return result_ok(strdup(argument));
+}
+
+static struct result say_pid(const char *argument)
+{
+    char text[20];
+    (void)argument;
+    snprintf(text, sizeof(text), "%d", (int)getpid());
+    return result_ok(strdup(text));
+}
+
+static void a_copy_that_a_task_has_forked_is_no_worker(void)
+{
+    char text[20];
+    struct executor *executor = pool->open(1);
+    struct future *held = submit(executor, hold, "");
+    struct future *copied = submit(executor, return_after_copy, "once");
+    struct future *next = submit(executor, say_pid, "");
+    has_begun(1);
+    release(1);
+    comes_to(copied, RESULT_OK, "once");
+    snprintf(text, sizeof(text), "%d", (int)future_result(next)->span.pid);
+    assert_int_equal(future_result(next)->span.pid, future_result(held)->span.pid);
+    comes_to(next, RESULT_OK, text);
+    future_free(held);
+    executor_free(executor);
+}
+
 /* Leaves a child behind that has all open that it had. */
 static struct result leave_a_child(const char *argument)
 {
@@ -527,6 +561,7 @@ static const struct test_case crash_cases[] = {
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_while_it_writes_hangs_nothing)},
     {PROCESSES_ONLY,
      NAMED(a_worker_that_dies_in_the_middle_of_an_answer_costs_what_it_ran)},
+    {PROCESSES_ONLY, NAMED(a_copy_that_a_task_has_forked_is_no_worker)},
     {PROCESSES_ONLY, NAMED(a_worker_that_leaves_a_child_behind_is_dead_all_the_same)},
     {PROCESSES_ONLY, NAMED(without_its_helper_each_task_has_its_result)},
     {PROCESSES_ONLY, NAMED(a_thousand_tasks_among_killers_are_all_done)},

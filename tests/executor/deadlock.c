@@ -292,12 +292,50 @@ static void a_callback_of_what_is_cancelled_may_free_the_executor(void)
     struct future *future = submit(executor, echo, "");
     pthread_t thread;
     has_begun(1);
+    future_free(held); /* so that no future of ours keeps the executor's memory */
     assert_true(future_on_done(future, free_executor_from_callback, executor));
     assert_int_equal(pthread_create(&thread, NULL, shut_down_now, executor), 0);
     comes_to(future, RESULT_CANCELLED, "cancelled before it began");
     release(1);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    comes_to(held, RESULT_OK, "");
+}
+
+/* A future of another pool. */
+static struct future *of_another;
+
+static void wait_for_context(struct future *future, void *context)
+{
+    (void)future;
+    assert_int_equal(future_result(context)->status, RESULT_FAILED);
+    assert_int_equal(errno, EDEADLK);
+}
+
+static void cancel_of_another(struct future *future, void *held)
+{
+    (void)future;
+    assert_true(future_on_done(of_another, wait_for_context, held));
+    assert_true(future_cancel(of_another));
+}
+
+/* The callback of one pool is called within that of the other, and waits for the other. */
+static void a_callback_within_another_cannot_wait_for_the_pool_of_either(void)
+{
+    struct executor *executor = pool->open(1);
+    struct executor *other = pool->open(1);
+    struct future *held = submit(executor, hold, "held");
+    struct future *held_by_other = submit(other, hold, "held");
+    has_begun(2);
+    struct future *future = submit(executor, echo, "");
+    of_another = submit(other, echo, "");
+    assert_true(future_on_done(future, cancel_of_another, held));
+    assert_true(future_cancel(future));
+    release(2);
+    comes_to(held, RESULT_OK, "held");
+    comes_to(held_by_other, RESULT_OK, "held");
+    future_free(of_another);
+    future_free(future);
+    executor_free(other);
+    executor_free(executor);
 }
 
 static const struct test_case deadlock_cases[] = {
@@ -316,6 +354,7 @@ static const struct test_case deadlock_cases[] = {
     {ANY_POOL, NAMED(a_callback_may_submit_while_the_pool_shuts_down)},
     {ANY_POOL, NAMED(submitting_fast_does_not_block_the_workers)},
     {ANY_POOL, NAMED(a_callback_of_what_is_cancelled_may_free_the_executor)},
+    {ANY_POOL, NAMED(a_callback_within_another_cannot_wait_for_the_pool_of_either)},
 };
 
 GROUP(deadlock);

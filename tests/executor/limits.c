@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -151,6 +152,88 @@ static void a_task_that_is_in_time_is_not(void)
     executor_free(executor);
 }
 
+static void an_initializer_that_takes_too_long_is_killed(void)
+{
+    struct executor *executor = pool->open_with(&(struct executor_options){
+        .workers = 1, .initializer = hold, .task_seconds = 0.2});
+    for (size_t i = 0; i < 2; i++)
+        comes_to(submit(executor, echo, ""), RESULT_BROKEN,
+                 "the initializer of worker process-1 failed: timed out after 0.2 s");
+    executor_free(executor);
+}
+
+/* ---- A pool that is idle ---- */
+
+static pid_t caller;
+
+static void remember_caller(struct future *future, void *context)
+{
+    (void)future;
+    (void)context;
+    caller = gettid();
+    say_begun();
+}
+
+/* The pool's own thread that calls back. */
+static pid_t caller_of(struct executor *executor)
+{
+    do {
+        struct future *future = submit(executor, echo, "");
+        assert_true(future_on_done(future, remember_caller, NULL));
+        has_begun(1);
+        future_free(future);
+    } while (caller == gettid()); /* it was done already */
+    return caller;
+}
+
+static void an_idle_pool_ends(void)
+{
+    struct executor *executor = pool->open(1);
+    is_asleep(caller_of(executor));
+    executor_free(executor);
+}
+
+static void a_task_for_an_idle_pool_has_its_limit(void)
+{
+    struct executor *executor =
+        pool->open_with(&(struct executor_options){.workers = 1, .task_seconds = 0.2});
+    is_asleep(caller_of(executor));
+    comes_to(submit(executor, hold, ""), RESULT_TIMED_OUT, "timed out after 0.2 s");
+    executor_free(executor);
+}
+
+static void is_process_asleep(pid_t pid)
+{
+    char path[40];
+    char state = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    while (state != 'S') {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+    }
+}
+
+static void a_task_for_an_idle_pool_without_workers_has_its_result(void)
+{
+    struct executor *executor = pool->open(1);
+    pid_t manager = caller_of(executor);
+    pid_t fork_server;
+    assert_int_equal(find_children(getpid(), &fork_server, 1), 1);
+    allow_forks(0);
+    comes_to(submit(executor, crash, ""), RESULT_BROKEN,
+             "worker process-1 was killed by signal 6 (SIGABRT)");
+    is_asleep(manager); /* it has asked for another worker... */
+    is_process_asleep(fork_server);
+    is_asleep(manager); /* ...and knows that there is none */
+    comes_to(submit(executor, echo, ""), RESULT_BROKEN,
+             "worker process-1 cannot be started: Resource temporarily unavailable");
+    allow_forks(ANY_NUMBER);
+    comes_to(submit(executor, echo, "again"), RESULT_OK, "again");
+    executor_free(executor);
+}
+
 /* ---- The system ---- */
 
 /* Sets a limit to what it was, or returns what it is. */
@@ -199,6 +282,10 @@ static const struct test_case limits_cases[] = {
     {PROCESSES_ONLY, NAMED(workers_are_replaced_while_the_pool_shuts_down)},
     {PROCESSES_ONLY, NAMED(a_task_that_takes_too_long_is_killed)},
     {PROCESSES_ONLY, NAMED(a_task_that_is_in_time_is_not)},
+    {PROCESSES_ONLY, NAMED(an_initializer_that_takes_too_long_is_killed)},
+    {ANY_POOL, NAMED(an_idle_pool_ends)},
+    {PROCESSES_ONLY, NAMED(a_task_for_an_idle_pool_has_its_limit)},
+    {PROCESSES_ONLY, NAMED(a_task_for_an_idle_pool_without_workers_has_its_result)},
     {PROCESSES_ONLY, NAMED(without_any_worker_there_is_no_pool)},
     {PROCESSES_ONLY, NAMED(with_fewer_workers_than_asked_for_there_is_a_pool)},
 };

@@ -2,6 +2,7 @@
 #include "cases.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -84,19 +85,24 @@ static void now_cancels_what_has_not_begun_and_waits_for_what_has(void)
     executor_free(executor);
 }
 
+static size_t count_descriptors(void)
+{
+    size_t count = 0;
+    for (int i = 0; i < 1000; i++)
+        count += fcntl(i, F_GETFD) >= 0 ? 1 : 0;
+    return count;
+}
+
 static void leaves_no_process_and_no_descriptor(void)
 {
-    int before = dup(0);
-    close(before);
+    size_t before = count_descriptors();
     struct executor *executor = pool->open(3);
     comes_to(submit(executor, echo, ""), RESULT_OK, "");
     executor_free(executor);
     errno = 0;
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
-    int after = dup(0);
-    close(after);
-    assert_int_equal(before, after);
+    assert_int_equal(count_descriptors(), before);
 }
 
 static void several_threads_may_shut_it_down_at_once(void)
@@ -219,6 +225,24 @@ static void a_forked_child_has_no_use_for_it(void)
     executor_free(executor);
 }
 
+static void closing_it_does_not_wait(void)
+{
+    struct executor *executor = pool->open(1);
+    struct future *held = submit(executor, hold, "held");
+    struct future *next = submit(executor, echo, "next");
+    has_begun(1);
+    executor_close(executor);
+    errno = 0;
+    assert_null(executor_submit(executor, echo, ""));
+    assert_int_equal(errno, ESHUTDOWN);
+    assert_false(future_done(held));
+    release(1);
+    comes_to(held, RESULT_OK, "held");
+    comes_to(next, RESULT_OK, "next");
+    executor_close(executor);
+    executor_free(executor);
+}
+
 static const struct test_case shutdown_cases[] = {
     {ANY_POOL, NAMED(takes_no_task_after_it)},
     {ANY_POOL, NAMED(waits_for_what_was_submitted)},
@@ -232,6 +256,7 @@ static const struct test_case shutdown_cases[] = {
     {PROCESSES_ONLY, NAMED(killing_the_workers_ends_what_runs)},
     {PROCESSES_ONLY, NAMED(terminating_the_workers_ends_what_runs)},
     {ANY_POOL, NAMED(a_forked_child_has_no_use_for_it)},
+    {ANY_POOL, NAMED(closing_it_does_not_wait)},
 };
 
 GROUP(shutdown);

@@ -173,6 +173,24 @@ static void a_long_text_comes_whole(void)
     executor_free(executor);
 }
 
+/* Lengths at which a text needs one piece more than before, as an argument or a result. */
+static void texts_of_each_length_come_whole(void)
+{
+    static const size_t lengths[] = {199,   200,   201,   32767,  32768,
+                                     32769, 65535, 65536, 131072, 300001};
+    struct executor *executor = pool->open(1);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        char *text = malloc(lengths[i] + 1);
+        assert_non_null(text);
+        for (size_t j = 0; j < lengths[i]; j++)
+            text[j] = (char)(1 + j % 251);
+        text[lengths[i]] = '\0';
+        comes_to(submit(executor, echo, text), RESULT_OK, text);
+        free(text);
+    }
+    executor_free(executor);
+}
+
 static void many_tasks_lose_none(void)
 {
     enum { COUNT = 20000 };
@@ -287,6 +305,7 @@ static const struct test_case submit_cases[] = {
     {ANY_POOL, NAMED(says_who_ran_a_task_and_when)},
     {ANY_POOL, NAMED(has_as_many_workers_as_suit_the_machine_if_not_told)},
     {ANY_POOL, NAMED(a_long_text_comes_whole)},
+    {ANY_POOL, NAMED(texts_of_each_length_come_whole)},
     {ANY_POOL, NAMED(many_tasks_lose_none)},
     {ANY_POOL, NAMED(wrong_arguments_are_errors)},
     {ANY_POOL, NAMED(several_threads_may_submit_at_once)},
