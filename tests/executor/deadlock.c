@@ -317,7 +317,8 @@ static void cancel_of_another(struct future *future, void *held)
     assert_true(future_cancel(of_another));
 }
 
-/* The callback of one pool is called within that of the other, and waits for the other. */
+/* The callback of one pool is called within that of the other, and waits for the other.
+   */
 static void a_callback_within_another_cannot_wait_for_the_pool_of_either(void)
 {
     struct executor *executor = pool->open(1);

@@ -173,7 +173,8 @@ static void a_long_text_comes_whole(void)
     executor_free(executor);
 }
 
-/* Lengths at which a text needs one piece more than before, as an argument or a result. */
+/* Lengths at which a text needs one piece more than before, as an argument or a result.
+   */
 static void texts_of_each_length_come_whole(void)
 {
     static const size_t lengths[] = {199,   200,   201,   32767,  32768,

@@ -304,8 +304,8 @@ converses() {
 }
 
 @test "a time limit that is over at once is what is to blame" {
-    local urls=() i
-    for i in {1..50}; do
+    local urls=()
+    for _ in {1..50}; do
         urls+=("$SITE/page/1")
     done
     fetch --timeout 1e-320 "${urls[@]}"
