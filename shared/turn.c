@@ -43,8 +43,11 @@ static struct timespec real_time(double deadline)
 
 bool turn_begin(double deadline)
 {
-    struct timespec time = real_time(deadline);
-    int error = pthread_mutex_timedlock(turn, &time);
+    int error = pthread_mutex_trylock(turn);
+    if (error == EBUSY) {
+        struct timespec time = real_time(deadline);
+        error = pthread_mutex_timedlock(turn, &time);
+    }
     if (error == EOWNERDEAD) /* there is nothing to mend: the memory died with it */
         error = pthread_mutex_consistent(turn);
     return error == 0;
