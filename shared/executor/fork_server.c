@@ -38,8 +38,8 @@ struct fork_server {
 
 struct request {
     enum { START, KILL, STOP, END } what;
-    size_t number;
     int signal_number; /* STOP */
+    size_t number;     /* no gaps between the members: all bytes are sent */
 };
 
 /*

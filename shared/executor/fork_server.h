@@ -41,13 +41,14 @@ struct message {
         WAKE_UP,        /* from the parent itself */
     } what;
     size_t worker; /* its number */
-    pid_t pid;
-    int status;
     size_t slot;
-    enum result_status result;
-    struct span span;
     size_t length; /* of the whole text; NO_TEXT: it is NULL */
     size_t offset; /* of this piece of the text or argument */
+    pid_t pid;
+    int status;
+    enum result_status result;
+    int unused; /* so that there is no gap: all bytes are sent */
+    struct span span;
 };
 
 struct packet {
