@@ -29,6 +29,7 @@
 /* How often each thing happens, at most. The number of states grows fast with these. */
 #ifndef TASKS
 #define TASKS 3
+#define ROOM 2           /* for so many tasks in the ring; others wait in the queue */
 #define CANCELS 0
 #define KILLS 0          /* of workers */
 #define START_FAILURES 0 /* 1: a worker that was killed may not be started again */
@@ -91,10 +92,11 @@ mtype:fate fates[TASKS] = PENDING;
 #define is_ready(turn) (slots[(turn) % SLOTS].phase == READY && \
                         slots[(turn) % SLOTS].turn == turn)
 #define is_owned_by(number, slot) \
-    (slots[slot].phase != FREE && slots[slot].phase != READY && slots[slot].owner == number)
+    (slots[slot].phase != FREE && slots[slot].phase != READY && \
+     slots[slot].owner == number)
 #define is_running(slot) (!is_broken && slots[slot].phase == CLAIMED)
 #define ring_is_empty (futures[0] == NONE && futures[1] == NONE)
-#define ring_has_room (futures[0] == NONE || futures[1] == NONE)
+#define ring_has_room ((futures[0] != NONE) + (futures[1] != NONE) < ROOM)
 #define queue_is_drained (is_closed && taken == submitted)
 #define can_be_withdrawn(slot) \
     (slots[slot].phase == READY || WRONG(withdraw_without_compare))
@@ -102,7 +104,7 @@ mtype:fate fates[TASKS] = PENDING;
 /* ---- A worker's process (task_ring.c, process_worker.c) ---- */
 
 /* try_claim(). `first` and `end` are loaded in one step, since `end` only grows. `looks`
-   is false only by mistake. When the ring is empty, word_has_changed becomes `changed`. */
+   is false only by mistake. If the ring is empty, word_has_changed becomes `changed`. */
 inline try_claim(looks, changed)
 {
     do
@@ -308,8 +310,8 @@ wait:
 
 /* ---- The manager (process_pool.c, worker_handle.c) ---- */
 
-/* pool_settle(). `ran` is the task whose result the worker has sent, or NONE if the worker
-   has died. */
+/* pool_settle(). `ran` is the task whose result the worker has sent, or NONE if the
+   worker has died. */
 inline settle(slot, number, ran)
 {
     assert(is_owned_by(number, slot) && fates[futures[slot]] != ENDED);
@@ -338,7 +340,7 @@ inline settle_slots(number)
     od
 }
 
-/* handle_reap(). Others are woken since the dead worker may have been woken for a task. */
+/* handle_reap(). Others are woken: the dead worker may have been woken for a task. */
 inline reap(number)
 {
     atomic {
