@@ -252,11 +252,13 @@ static void fork_server_died(struct executor *executor)
     close_server(pool);
 }
 
+/* First the queue: once that is drained, no task comes into the ring any more. The other
+   way round, one could come between the two questions. */
 static bool is_over(struct executor *executor)
 {
     struct pool *pool = executor->state;
-    return pool->collected == NULL && !pool_has_tasks(executor) &&
-           task_queue_is_drained(&executor->queue);
+    return pool->collected == NULL && task_queue_is_drained(&executor->queue) &&
+           !pool_has_tasks(executor);
 }
 
 /* Fills the ring, and asks to be woken for the next task if this thread has something to
