@@ -46,7 +46,7 @@ BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
-site: $(BUILD)/site $(BUILD)/few.so ## build the local site
+site: $(BUILD)/site $(BUILD)/few.so $(BUILD)/wakes.so ## build the local site
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.o: %.c
@@ -66,8 +66,8 @@ $(BUILD)/timeline: $(BUILD)/scripts/timeline.o $(BUILD)/libshared.a
 $(BUILD)/site: $(SITE)
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(SITE_LIBRARIES) -o $@
 
-# It is preloaded by checks, before a sanitizer: so it has none of its own.
-$(BUILD)/few.so: tests/preload/few.c
+# They are preloaded by checks, before a sanitizer: so they have none of their own.
+$(BUILD)/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared $< -ldl -o $@
 

@@ -50,6 +50,14 @@ load contract
     has_a_thread_for_each_worker
 }
 
+@test "a worker that is woken looks at the queue again: it may be empty" {
+    goes_on_after_each_wakeup
+}
+
+@test "all workers that wait for a page are woken when there will be none" {
+    wakes_all_workers_at_the_end
+}
+
 @test "it tells when it begins with a page, and which thread has it" {
     tells_which_thread_has_a_page
 }

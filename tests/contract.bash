@@ -223,22 +223,48 @@ says_so_without_threads() {
     assert_tells_that_no_worker_starts
 }
 
-# fetch_with_few VARIABLE=N ARGUMENT...: fetches while the system has only so many of them
-# to give (tests/preload/few.c). What is preloaded must not have a space in its path.
-fetch_with_few() {
-    cp "$BUILD/few.so" "$BATS_TEST_TMPDIR"
-    fetch_by env "$1" LD_PRELOAD="$BATS_TEST_TMPDIR/few.so" \
+# fetch_preloading LIBRARY [VARIABLE=VALUE...] -- ARGUMENT...: fetches with a library of
+# tests/preload between the program and the C library. The path of what is preloaded must
+# not have a space.
+fetch_preloading() {
+    local library=$BATS_TEST_TMPDIR/$1.so
+    local -a variables=()
+    cp "$BUILD/$1.so" "$library"
+    shift
+    while [[ $1 != -- ]]; do
+        variables+=("$1")
+        shift
+    done
+    fetch_by env "${variables[@]}" LD_PRELOAD="$library" \
         ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
         "$PROGRAM" "${@:2}"
 }
 
 says_so_with_fewer_threads() {
     pages 20 /page/1
-    fetch_with_few FEW_THREADS=7 --workers 10 "${urls[@]}"
+    fetch_preloading few FEW_THREADS=7 -- --workers 10 "${urls[@]}"
     assert_status 0
     assert_is 'the number of lines that it printed for 20 pages' "$(wc -l <<<"$output")" 20
     assert_matches 'what it says on standard error' "$stderr" \
         'only [1-9] of 10 workers can be started: ' 'only 7 of 10 workers can be started: ...'
+}
+
+# goes_on_after_each_wakeup: whatever a worker is woken for, it looks again.
+goes_on_after_each_wakeup() {
+    [[ -z ${SANITIZED:-} ]] || skip 'a sanitizer has a pthread_cond_wait of its own'
+    pages 12 /gather/3
+    fetch_preloading wakes -- --workers 3 "${urls[@]}"
+    assert_is 'the number of pages that came, of 12 that come three at once,' \
+        "$(grep -c 'Gathered 3$' <<<"$output")" 12
+    assert_status 0
+}
+
+# wakes_all_workers_at_the_end: without a page, all of them wait when the pool is closed.
+wakes_all_workers_at_the_end() {
+    [[ -z ${SANITIZED:-} ]] || skip 'a sanitizer has a pthread_cond_wait of its own'
+    fetch_preloading wakes -- --workers 3 --file /dev/null
+    assert_status 0
+    assert_prints ''
 }
 
 # What a pool of processes keeps.
@@ -446,7 +472,7 @@ says_so_without_processes() {
 
 says_so_with_fewer_processes() {
     pages 20 /page/1
-    fetch_with_few FEW_FORKS=15 --workers 50 "${urls[@]}"
+    fetch_preloading few FEW_FORKS=15 -- --workers 50 "${urls[@]}"
     assert_status 0
     assert_is 'the number of lines that it printed for 20 pages' "$(wc -l <<<"$output")" 20
     assert_matches 'what it says on standard error' "$stderr" \

@@ -80,6 +80,18 @@ cases_hold() {
     refute_output --partial Sanitizer
 }
 
+@test "threads that wait look again whatever they are woken for" {
+    [[ -z ${SANITIZED:-} ]] || skip 'a sanitizer has a pthread_cond_wait of its own'
+    local group
+    cp "$BUILD/wakes.so" "$BATS_TEST_TMPDIR" # what is preloaded must not have a space
+    for group in wait as_completed limits; do
+        run env LD_PRELOAD="$BATS_TEST_TMPDIR/wakes.so" timeout "$((LIMIT * 10))" \
+            "$BUILD/tests/executor_test" "thread pool: $group: *"
+        assert_success
+        assert_output --regexp 'PASSED  \] [1-9][0-9]* test'
+    done
+}
+
 @test "a system call that a signal interrupts is made again" {
     [[ -z ${SANITIZED:-} ]] || skip 'LeakSanitizer and strace cannot both trace a program'
     run strace --follow-forks -qq --output="$BATS_TEST_TMPDIR/trace" \
