@@ -72,6 +72,7 @@ is_found() {
 @test "spin finds each mistake in dispatching, cancelling and expiring" {
     is_found 'invalid end state' manager_does_not_dispatch TASKS=3
     is_found 'invalid end state' close_does_not_wake_the_manager TASKS=2 CANCELS=1
+    is_found 'invalid end state' end_asks_the_ring_first TASKS=2
     is_found 'invalid end state' cancel_does_not_dispatch TASKS=2 ROOM=1 CANCELS=1
     is_found 'assertion violated' withdraw_without_compare TASKS=2 CANCELS=1
     is_found 'assertion violated' expire_without_compare TASKS=2 EXPIRIES=1

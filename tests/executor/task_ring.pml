@@ -43,7 +43,8 @@ mtype:mistake = {
     sleep_counts_after_the_look, sleep_without_compare, end_wakes_nobody,
     complete_without_compare, expire_without_compare, cancel_does_not_dispatch,
     manager_does_not_dispatch, close_does_not_wake_the_manager, reap_settles_one_slot,
-    reap_settles_before_it_reads, reap_wakes_nobody, fork_server_died_reaps_first
+    reap_settles_before_it_reads, reap_wakes_nobody, fork_server_died_reaps_first,
+    end_asks_the_ring_first
 }
 #ifndef MISTAKE
 #define MISTAKE none
@@ -73,9 +74,11 @@ bool is_ended;
 bool word_has_changed[WORKERS] = true;
 bool asleep[WORKERS];
 
-/* A killed worker takes no more steps. A dead one has not been started again. One that is
+/* What each worker has sent, and the manager has not received. In C it is one socket for
+   all; it keeps the order, and a worker's death comes behind all that it has sent.
+   A killed worker takes no more steps. A dead one has not been started again. One that is
    down will never be. */
-chan sockets[WORKERS] = [SLOTS] of { byte /* slot */, byte /* the task that ran */ };
+chan sent[WORKERS] = [SLOTS] of { byte /* slot */, byte /* the task that ran */ };
 bool killed[WORKERS], dead[WORKERS], is_down[WORKERS];
 bool server_is_dead, is_over;
 
@@ -83,7 +86,7 @@ bool server_is_dead, is_over;
 byte futures[SLOTS] = NONE; /* the task whose future is in the slot */
 byte submitted, taken;      /* the queue has the tasks from `taken` on */
 bool is_closed, is_broken;
-bool wakes_manager;         /* the eventfd that the manager waits for */
+bool wakes_manager;         /* fork_server_wake() */
 
 /* What has become of each task, and of its future. */
 mtype:fate = { PENDING, RAN, LATE, ENDED }
@@ -148,7 +151,7 @@ inline claim()
     od
 }
 
-/* process_worker_run(), run_slot() */
+/* work(), run_slot() */
 active [WORKERS] proctype worker()
 {
     byte turn, slot = NONE, task = NONE;
@@ -169,7 +172,7 @@ claimed:
                :: else -> goto ended /* it has expired */
                fi
            };
-           atomic { sockets[_pid]!slot, task; slot = NONE; task = NONE }
+           atomic { sent[_pid]!slot, task; slot = NONE; task = NONE }
         od
     } unless { killed[_pid] };
 ended:
@@ -317,20 +320,20 @@ inline settle(slot, number, ran)
     assert(is_owned_by(number, slot) && fates[futures[slot]] != ENDED);
     assert(ran == NONE || ran == futures[slot] && slots[slot].phase == DONE &&
                           fates[ran] == RAN);
-    assert(ran != NONE || empty(sockets[number]) || is_broken);
+    assert(ran != NONE || empty(sent[number]) || is_broken);
     fates[futures[slot]] = ENDED;
     release(slot)
 }
 
-/* receive_message() */
+/* receive_result() */
 inline receive(number)
 {
-    sockets[number]?slot, task;
+    sent[number]?slot, task;
     settle(slot, number, task);
     slot = 0; task = 0
 }
 
-/* settle_slots() */
+/* The loop in handle_reap() */
 inline settle_slots(number)
 {
     do
@@ -340,12 +343,13 @@ inline settle_slots(number)
     od
 }
 
-/* handle_reap(). Others are woken: the dead worker may have been woken for a task. */
+/* handle_reap(), when all that the worker has sent is received. Others are woken: the
+   dead worker may have been woken for a task. */
 inline reap(number)
 {
     atomic {
         do
-        :: len(sockets[number]) > 0 && !WRONG(reap_settles_before_it_reads) ->
+        :: len(sent[number]) > 0 && !WRONG(reap_settles_before_it_reads) ->
            receive(number);
            if :: WRONG(reap_settles_one_slot) -> break :: else fi
         :: else -> settle_slots(number); break
@@ -356,8 +360,9 @@ inline reap(number)
     futex_wake(count)
 }
 
-/* prepare_to_wait(), up to task_ring_wake(); is_over() */
-inline prepare_to_wait()
+/* prepare_for_tasks(), up to task_ring_wake(); is_over(). Once the queue is drained, no
+   task comes into the ring any more, so that in this order it is one step. */
+inline prepare_for_tasks()
 {
     if
     :: is_broken -> fail_all_pending()
@@ -365,7 +370,9 @@ inline prepare_to_wait()
     :: else
     fi;
     if
-    :: queue_is_drained && ring_is_empty -> goto over
+    :: queue_is_drained && ring_is_empty && !WRONG(end_asks_the_ring_first) -> goto over
+    :: ring_is_empty && taken == submitted && WRONG(end_asks_the_ring_first) ->
+       goto ring_was_empty
     :: else -> if :: count == 0 -> goto next :: else fi
     fi
 }
@@ -379,7 +386,7 @@ inline worker_died(number)
         :: dead[number] = server_is_dead
         :: START_FAILURES > 0 && !dead[1 - number] -> is_down[number] = true
         fi;
-        prepare_to_wait()
+        prepare_for_tasks()
     }
 }
 
@@ -411,7 +418,7 @@ inline fork_server_died()
     futex_wake(count)
 }
 
-/* task_ring_expire(), kill_late(). The task was CLAIMED when the manager looked. */
+/* task_ring_expire(), give_up(). The task was CLAIMED when the manager looked. */
 inline expire(slot)
 {
     atomic {
@@ -425,25 +432,27 @@ inline expire(slot)
     atomic { killed[slots[slot].owner] = !dead[slots[slot].owner]; goto next }
 }
 
-/* serve(), wait_and_receive() */
+/* serve(), do_what_is_due(), pool_receive() */
 active proctype manager()
 {
     byte slot, task, count, expiries;
 next:
     if
-    :: atomic { wakes_manager -> wakes_manager = false; prepare_to_wait() }
-    :: atomic { !is_broken && len(sockets[0]) > 0 -> receive(0); prepare_to_wait() }
-    :: atomic { !is_broken && len(sockets[1]) > 0 -> receive(1); prepare_to_wait() }
+    :: atomic { wakes_manager -> wakes_manager = false; prepare_for_tasks() }
+    :: atomic { !is_broken && len(sent[0]) > 0 -> receive(0); prepare_for_tasks() }
+    :: atomic { !is_broken && len(sent[1]) > 0 -> receive(1); prepare_for_tasks() }
     :: !is_broken && dead[0] && !is_down[0] -> worker_died(0)
     :: !is_broken && dead[1] && !is_down[1] -> worker_died(1)
     :: atomic { is_running(0) && expiries < EXPIRIES -> expiries++ }; expire(0)
     :: atomic { is_running(1) && expiries < EXPIRIES -> expiries++ }; expire(1)
-    :: !is_broken && server_is_dead -> fork_server_died(); atomic { prepare_to_wait() }
+    :: !is_broken && server_is_dead -> fork_server_died(); atomic { prepare_for_tasks() }
     fi;
     wake(count);
     goto next;
+ring_was_empty:
+    if :: queue_is_drained -> goto over :: else -> goto next fi;
 over:
-    atomic { /* close_pool() kills the workers, unless the fork server has died */
+    atomic { /* close_server() kills the workers, unless the fork server has died */
         killed[0] = !dead[0] && !is_broken;
         killed[1] = !dead[1] && !is_broken;
         is_over = true
