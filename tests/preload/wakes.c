@@ -11,8 +11,8 @@
  * program does next, it does while its threads wait. If the new thread does something
  * else, pthread_create(3) returns a moment later than it would.
  *
- * A thread that waits with a mutex that it does not hold ends the program with a line that
- * says so.
+ * A thread that waits with a mutex that it does not hold ends the program with a line
+ * that says so.
  */
 #include <dlfcn.h>
 #include <pthread.h>
