@@ -1,5 +1,6 @@
 #include "arguments.h"
 
+#include "die.h"
 #include "report.h"
 
 #include <errno.h>
@@ -83,12 +84,12 @@ static void add_url(struct arguments *arguments, const char *url)
         size_t capacity = count == 0 ? 1 : 2 * count;
         char **urls = realloc(arguments->urls, capacity * sizeof(*urls));
         if (urls == NULL)
-            report_fatal("out of memory for %zu URLs", capacity);
+            die("out of memory for %zu URLs", capacity);
         arguments->urls = urls;
     }
     arguments->urls[count] = strdup(url);
     if (arguments->urls[count] == NULL)
-        report_fatal("out of memory for %zu URLs", count);
+        die("out of memory for %zu URLs", count);
     arguments->url_count++;
 }
 

@@ -1,23 +1,31 @@
 #include "die.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LONGEST_MESSAGE = 1000 };
+enum { LONGEST_MESSAGE = 1000, STATUS_FAILED = 1 };
 
 void die(const char *format, ...)
 {
-    char line[sizeof("error: \n") + LONGEST_MESSAGE] = "error: ";
-    size_t start = strlen(line);
+    char message[LONGEST_MESSAGE + 1];
     va_list values;
     va_start(values, format);
-    vsnprintf(line + start, LONGEST_MESSAGE + 1, format, values);
+    vsnprintf(message, sizeof(message), format, values);
     va_end(values);
-    strcat(line, "\n");
-    if (write(STDERR_FILENO, line, strlen(line)) < 0)
-        abort(); /* nobody reads it; the status has to say that something is wrong */
-    exit(EXIT_FAILURE);
+    fprintf(stderr, "error: %s\n", message);
+    fflush(stderr);
+    _exit(STATUS_FAILED);
+}
+
+void die_without_output(void)
+{
+    if (errno == EPIPE) {
+        signal(SIGPIPE, SIG_DFL); /* http_open() has it ignored */
+        raise(SIGPIPE);
+    }
+    die("cannot write to standard output: %s", strerror(errno));
 }

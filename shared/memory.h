@@ -4,7 +4,7 @@
 #ifndef MEMORY_H
 #define MEMORY_H
 
-#include "report.h"
+#include "die.h"
 
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ static inline void *allocate(size_t count, size_t size)
 {
     void *memory = calloc(count, size);
     if (memory == NULL && count > 0)
-        report_fatal("out of memory for %zu times %zu bytes", count, size);
+        die("out of memory for %zu times %zu bytes", count, size);
     return memory;
 }
 

@@ -1,6 +1,6 @@
 #include "processes.h"
 
-#include "report.h"
+#include "die.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ int process_wait(pid_t pid)
     int status;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
-            report_fatal("waitpid: %s", strerror(errno));
+            die("waitpid: %s", strerror(errno));
     }
     return status;
 }

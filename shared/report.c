@@ -1,6 +1,9 @@
 #include "report.h"
 
+#include "die.h"
 #include "monotonic.h"
+#include "place.h"
+#include "progress.h"
 #include "text.h"
 #include "trace.h"
 #include "worker.h"
@@ -10,18 +13,15 @@
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
     LINE_BUFFER = 64 * 1024,
     MANY_PAGES = 20, /* from here on, a bar instead of lines */
-    BAR_WIDTH = 40,
     DEFAULT_COLUMNS = 80,
     MOST_ROWS = 40, /* of a timeline */
     LONGEST_PLACE =
@@ -31,8 +31,6 @@ enum {
     STATUS_INTERRUPTED = 130,
 };
 
-static const long long milliseconds_per_drawing = 50;
-
 static struct {
     size_t page_count;
     size_t done;
@@ -40,7 +38,6 @@ static struct {
     bool is_quiet;
     bool has_terminal; /* standard output */
     double started;
-    struct bar *bar; /* NULL: there is none */
 
     const char *program;
     const char *trace_name; /* NULL: no trace */
@@ -50,21 +47,10 @@ static struct {
     size_t visit_count;
 } report;
 
-/* The progress bar. It is in memory that forked workers share, since while we wait for
-   all pages it is drawn by whoever begins with one. */
-struct bar {
-    atomic_size_t begun;
-    atomic_bool is_waiting;
-    atomic_llong drawn; /* when, in milliseconds; 0: it is not there */
-    atomic_int length;  /* in columns */
-};
-
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    if (report.bar != NULL && write(STDERR_FILENO, "\n", 1) < 0) {
-        /* The terminal is gone; so are we. */
-    }
+    progress_leave();
     _exit(STATUS_INTERRUPTED);
 }
 
@@ -73,7 +59,7 @@ static void exit_on_interrupt(void)
     struct sigaction action = {.sa_handler = on_interrupt};
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) < 0)
-        report_fatal("sigaction: %s", strerror(errno));
+        die("sigaction: %s", strerror(errno));
 }
 
 /* A descriptor that was closed when we began is opened on /dev/null, for reading: to
@@ -86,14 +72,6 @@ static void occupy_standard_descriptors(void)
     } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     if (descriptor >= 0)
         close(descriptor);
-}
-
-/* Returns NULL if there is no memory to share: then there is no bar. */
-static struct bar *new_bar(void)
-{
-    void *memory = mmap(NULL, sizeof(struct bar), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
 }
 
 /* For the timeline, the trace, or both. */
@@ -111,7 +89,7 @@ static void prepare_visits(const struct arguments *arguments)
     if (report.has_timeline || report.trace != NULL) {
         report.visits = calloc(report.page_count + 1, sizeof(*report.visits));
         if (report.visits == NULL)
-            report_fatal("out of memory for a timeline of %zu pages", report.page_count);
+            die("out of memory for a timeline of %zu pages", report.page_count);
     }
 }
 
@@ -129,101 +107,20 @@ void report_open(const struct arguments *arguments)
     report.has_terminal = isatty(STDOUT_FILENO);
     report.started = monotonic_seconds();
     if (!report.is_quiet && report.page_count >= MANY_PAGES && isatty(STDERR_FILENO))
-        report.bar = new_bar();
+        progress_open(report.page_count);
     prepare_visits(arguments);
-}
-
-/* The bar stands on the last line, and is drawn over and over. */
-static void draw_bar(size_t count, const char *format, ...)
-{
-    long long now = (long long)(monotonic_seconds() * 1000);
-    long long drawn = atomic_load(&report.bar->drawn);
-    if (now - drawn < milliseconds_per_drawing ||
-        !atomic_compare_exchange_strong(&report.bar->drawn, &drawn, now))
-        return;
-    char bar[BAR_WIDTH + 1] = {0};
-    char words[100];
-    va_list values;
-    va_start(values, format);
-    vsnprintf(words, sizeof(words), format, values);
-    va_end(values);
-    memset(bar, '.', BAR_WIDTH);
-    memset(bar, '#', count * BAR_WIDTH / report.page_count);
-    int length =
-        fprintf(stderr, "\r[%s] %zu of %zu%s", bar, count, report.page_count, words);
-    fflush(stderr);
-    atomic_store(&report.bar->length, length);
-}
-
-static void clear_bar(void)
-{
-    if (report.bar == NULL || atomic_exchange(&report.bar->drawn, 0) == 0)
-        return;
-    fprintf(stderr, "\r%*s\r", atomic_load(&report.bar->length) - 1, "");
-    fflush(stderr);
-}
-
-/* How many bytes of the URL stand before its host's credentials: the scheme, and the
-   slashes, of which libcurl accepts one to three. */
-static size_t scheme_length(const char *url)
-{
-    size_t colon = strcspn(url, ":/?#");
-    size_t slashes = url[colon] == ':' ? colon + 1 : 0;
-    size_t count = strspn(url + slashes, "/");
-    return count == 0 ? 0 : slashes + count;
-}
-
-/* Whether a colon is followed by what is no port: then it may be a password, of a URL
-   that somebody has mistyped. (In brackets stands an IPv6 address.) */
-static bool has_odd_port(const char *host, size_t length)
-{
-    const char *bracket = memchr(host, ']', length);
-    const char *start = bracket == NULL ? host : bracket;
-    const char *colon = memchr(start, ':', length - (size_t)(start - host));
-    return colon != NULL &&
-           strspn(colon + 1, "0123456789") < length - (size_t)(colon + 1 - host);
-}
-
-/* HOST/PATH: the URL without its scheme, and without a password that may stand in it. */
-static const char *place_of(const char *url)
-{
-    const char *host = url + scheme_length(url);
-    size_t host_length = strcspn(host, "/?#");
-    const char *credentials_end = memrchr(host, '@', host_length);
-    if (credentials_end == NULL && has_odd_port(host, host_length))
-        credentials_end = strrchr(host, '@');
-    return credentials_end == NULL ? host : credentials_end + 1;
-}
-
-/* Counts a page that begins; draws the bar if nobody else does. */
-static void count_begin(void)
-{
-    size_t begun = atomic_fetch_add(&report.bar->begun, 1) + 1;
-    if (atomic_load(&report.bar->is_waiting))
-        draw_bar(begun, " begun");
 }
 
 void report_begin(const char *url)
 {
-    if (report.bar != NULL)
-        count_begin();
-    if (report.is_quiet || report.bar != NULL)
+    progress_begin();
+    if (report.is_quiet || progress_is_open())
         return;
     const char *place = place_of(url);
     char *tidy = text_tidy(place, strnlen(place, LONGEST_PLACE));
     fprintf(stderr, "Getting title from %s, PID: %d, worker: %s\n",
             tidy == NULL ? "?" : tidy, (int)getpid(), worker_name());
     free(tidy);
-}
-
-static void end_without_output(void)
-{
-    if (errno == EPIPE) {
-        signal(SIGPIPE, SIG_DFL); /* http_open() has it ignored */
-        raise(SIGPIPE);
-    }
-    fprintf(stderr, "error: cannot write to standard output: %s\n", strerror(errno));
-    _exit(STATUS_FAILED); /* not exit(): other threads may still run */
 }
 
 /* The URL as it was given, but for a password. */
@@ -246,10 +143,10 @@ static void print_title(const char *url, const char *title)
 {
     char *tidy_url = report.has_terminal ? text_tidy(url, strlen(url)) : NULL;
     if (report.has_terminal)
-        clear_bar();
+        progress_clear();
     if (printf("%s\t%s\n", tidy_url == NULL ? url : tidy_url, title) < 0 ||
         ferror(stdout))
-        end_without_output();
+        die_without_output();
     free(tidy_url);
 }
 
@@ -279,18 +176,17 @@ void report_page(const char *url, const struct result *title)
     keep_visit(url, title);
     if (title->status != RESULT_OK) {
         report.failed++;
-        clear_bar();
+        progress_clear();
         print_error(url, title->text);
     } else {
         print_title(url, title->text);
     }
-    if (report.bar != NULL)
-        draw_bar(report.done, ", %zu failed", report.failed);
+    progress_show(report.done, report.failed);
 }
 
 static void print_line(const char *line)
 {
-    clear_bar();
+    progress_clear();
     if (!report.is_quiet)
         fprintf(stderr, "%s\n", line);
 }
@@ -298,24 +194,22 @@ static void print_line(const char *line)
 void report_wait(const char *line)
 {
     print_line(line);
-    if (report.bar != NULL)
-        atomic_store(&report.bar->is_waiting, true);
+    progress_wait(true);
 }
 
 void report_done(const char *line)
 {
-    if (report.bar != NULL)
-        atomic_store(&report.bar->is_waiting, false);
+    progress_wait(false);
     print_line(line);
 }
 
 void require_workers(size_t started, size_t wanted, const char *reason)
 {
     if (started == 0)
-        report_fatal("no worker can be started: %s", reason);
+        die("no worker can be started: %s", reason);
     if (started == wanted)
         return;
-    clear_bar();
+    progress_clear();
     fprintf(stderr, "only %zu of %zu workers can be started: %s\n", started, wanted,
             reason);
 }
@@ -386,7 +280,7 @@ static bool show_visits(void)
 int report_close(void)
 {
     bool is_written = true;
-    clear_bar();
+    progress_clear();
     if (!report.is_quiet)
         fprintf(stderr, "%zu of %zu pages fetched in %.2f s\n",
                 report.done - report.failed, report.page_count,
@@ -396,23 +290,17 @@ int report_close(void)
     return report.failed == 0 && is_written ? EXIT_SUCCESS : STATUS_FAILED;
 }
 
-/* Prints PREFIX: MESSAGE SUFFIX as one line. */
-static void print_message(const char *prefix, const char *format, va_list values,
-                          const char *suffix)
-{
-    char message[1024];
-    vsnprintf(message, sizeof(message), format, values);
-    char *tidy = text_tidy(message, strlen(message));
-    fprintf(stderr, "%s: %s%s\n", prefix, tidy == NULL ? message : tidy, suffix);
-    free(tidy);
-}
-
 void report_wrong_usage(const char *program, const char *format, ...)
 {
+    char message[1024];
     va_list values;
     va_start(values, format);
-    print_message(program, format, values, " (--help says more)");
+    vsnprintf(message, sizeof(message), format, values);
     va_end(values);
+    char *tidy = text_tidy(message, strlen(message));
+    fprintf(stderr, "%s: %s (--help says more)\n", program,
+            tidy == NULL ? message : tidy);
+    free(tidy);
     exit(STATUS_WRONG_USAGE);
 }
 
@@ -424,15 +312,6 @@ void report_help(const char *program, const char *format, ...)
     vprintf(format, values);
     va_end(values);
     if (fflush(stdout) != 0)
-        end_without_output();
+        die_without_output();
     exit(EXIT_SUCCESS);
-}
-
-void report_fatal(const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    print_message("error", format, values, "");
-    va_end(values);
-    _exit(STATUS_FAILED);
 }

@@ -4,9 +4,9 @@
  * of several threads, or of several processes, are never mixed. (A title may be longer;
  * but one thread alone prints titles.)
  *
- * report_begin() and report_fatal() may be called from any thread or forked child, the
- * others only from the thread that opened the report. report_wrong_usage(),
- * report_help() and report_fatal() work also before it is opened.
+ * report_begin() may be called from any thread or forked child, the others only from the
+ * thread that opened the report. report_wrong_usage() and report_help() work also before
+ * it is opened.
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -65,10 +65,5 @@ _Noreturn void report_wrong_usage(const char *program, const char *format, ...)
 /* Prints the help on standard output and exits with status 0. */
 _Noreturn void report_help(const char *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* Prints the message as an error that makes it pointless to go on, and exits with
- * status 1. */
-_Noreturn void report_fatal(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
 
 #endif

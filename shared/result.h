@@ -20,7 +20,7 @@ enum result_status {
 struct result {
     enum result_status status;
     char *text; /* from malloc; NULL if there is nothing to say, or no memory to say it */
-    struct span span; /* filled in by http_get(), and by an executor */
+    struct span span; /* when, and by which worker: of what runs the task */
 };
 
 /* RESULT_OK with the text, which the result owns from now on; RESULT_FAILED if it is

@@ -1,5 +1,5 @@
 /*
- * Who ran a task, and when: what the timeline draws.
+ * Which worker ran a task, and when: what the timeline draws.
  *
  * A span is a value, and goes through sockets as bytes; it has no gaps between its
  * members, so all of its bytes are set.
@@ -18,8 +18,8 @@ struct span {
     char worker[20]; /* its name (worker.h), cut if it is longer */
     double start;    /* in seconds, on the clock of monotonic.h */
     double end;
-    float marks[SPAN_MARKS]; /* in seconds from the start, 0: it did not come so far. What
-                                they mean is the task's to say: see http.h */
+    float marks[SPAN_MARKS]; /* in seconds from the start, 0: it did not come so far; the
+                                task's own header says what each means */
 };
 
 /* A span of the running worker that starts now. */

@@ -7,6 +7,7 @@
  */
 #include "arguments.h"
 #include "channel.h"
+#include "die.h"
 #include "http.h"
 #include "memory.h"
 #include "processes.h"
@@ -99,7 +100,7 @@ static void reap(struct worker *worker)
 {
     close(worker->socket);
     const char *end = process_end(process_wait(worker->pid));
-    report_fatal("worker process-%zu %s", worker->number, end);
+    die("worker process-%zu %s", worker->number, end);
 }
 
 /* Receives a worker's title. When it dies, its end of the pair is closed. */
@@ -122,7 +123,7 @@ static void receive_titles(struct pool *pool)
     for (size_t i = 0; i < pool->worker_count; i++)
         pool->polls[i] = (struct pollfd){.fd = pool->workers[i].socket, .events = POLLIN};
     if (poll(pool->polls, pool->worker_count, -1) < 0 && errno != EINTR)
-        report_fatal("poll: %s", strerror(errno));
+        die("poll: %s", strerror(errno));
     for (size_t i = 0; i < pool->worker_count; i++) {
         if (pool->polls[i].revents != 0)
             receive_title(&pool->workers[i]);

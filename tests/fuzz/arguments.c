@@ -81,7 +81,7 @@ static int close_ours(FILE *file)
 #undef strdup
 #undef free
 
-/* In place of report.c's, which end the program. */
+/* In place of report.c's and die.c's, which end the program. */
 _Noreturn static void end_program(const char *format, va_list values)
 {
     char line[64 * 1024];
@@ -105,7 +105,7 @@ void report_help(const char *program, const char *format, ...)
     end_program(format, values);
 }
 
-void report_fatal(const char *format, ...)
+void die(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
