@@ -14,6 +14,7 @@ enum { MOST_TASKS = 1 << 18 }; /* in a round */
 struct note {
     atomic_uchar runs;
     atomic_bool is_cancelled;
+    atomic_bool is_broken;
 };
 
 static struct note *notes;
@@ -249,6 +250,8 @@ static void check_broken(struct storm_pool *pool, struct order order,
         return; /* it asked for it */
     if (pool->options.task_seconds > 0 && strstr(result->text, "timed out after") != NULL)
         return; /* the initializer was stopped */
+    if (atomic_exchange(&notes[order.task].is_broken, true))
+        return; /* a callback has seen it too */
     atomic_fetch_add(&pool->broken, 1);
     atomic_fetch_add(&tally.broken, 1);
 }
