@@ -42,7 +42,7 @@ lessons() {
     assert_line --regexp '^02 thread-2 +(\||#|\[.*x)'
     run "$ROOT/scripts/run" --nonsense
     assert_status 2
-    assert_line "01-sequential: there is no option '--nonsense' (--help says more)"
+    assert_output "scripts/run: unrecognized option '--nonsense'"
 }
 
 @test "scripts/run says so if the trace cannot be written" {
