@@ -16,7 +16,7 @@ size_t number_at(int argc, char *argv[], int place, size_t otherwise);
 /* The bytes of this process that are in memory now. */
 size_t resident_bytes(void);
 
-/* Memory of so many bytes, each of them touched, so that it is resident already. */
+/* Memory of `bytes` bytes, each of them touched, so that it is resident already. */
 void *resident_memory(size_t bytes);
 
 void print_number(double number);
@@ -29,7 +29,7 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Waits in a task until the gate is opened. */
 void gate_wait(void);
 
-/* Waits until so many tasks wait at the gate. */
+/* Waits until `count` tasks wait at the gate. */
 void gate_wait_for(size_t count);
 
 void gate_open(void);

@@ -6,7 +6,7 @@
  *     floor handover COUNT  it wakes a thread, which then runs
  *     floor socket COUNT    20 bytes are written to a socket pair, and read at once
  *     floor message COUNT   20 bytes are written, and wake a process, which reads them
- *     floor forks COUNT     so many processes begin and end
+ *     floor forks COUNT     COUNT processes begin and end
  */
 #include "common.h"
 
@@ -147,7 +147,7 @@ static double message(size_t count)
     return seconds / (double)(2 * count);
 }
 
-/* Forks so many processes from one that has libcurl ready, as a pool of processes has to,
+/* Forks `count` processes from one that has libcurl ready, as a pool of processes has to,
    and waits for their end. They live until all are there. Returns the time for all. */
 static double forks(size_t count)
 {

@@ -59,7 +59,7 @@ ask() {
 }
 
 # ask_cost PROGRAM COUNT COMMAND...: the command, with COUNT at its end, prints the seconds
-# that so many tasks take; records the microseconds that one takes.
+# that COUNT tasks take; records the microseconds that one takes.
 ask_cost() {
     progress "$1"
     ask "$1" "${@:3}" "$2" || return 0
@@ -278,7 +278,7 @@ bench_scale() {
     scale_pages
 }
 
-# Each once: so many pages take so long that little can disturb them.
+# Each once: the pages are many, and take so long that little can disturb them.
 scale_pages() {
     local program count workers
     run=1

@@ -198,7 +198,7 @@ function paint(text, kind, head, end) {
     return text == "" ? "" : before[kind] text after[kind]
 }
 
-# So many. (Not every awk knows %*s.)
+# That many blanks. (Not every awk knows %*s.)
 function blanks(count) {
     return count > 0 ? sprintf("%" count "s", "") : ""
 }

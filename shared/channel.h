@@ -24,7 +24,7 @@
 bool send_all(int socket, const void *bytes, size_t length);
 
 /*
- * Receives exactly so many bytes. Returns false with errno
+ * Receives exactly `length` bytes. Returns false with errno
  *
  *   0            at the end of the stream: the other end is closed, and no byte of these
  *                was left to receive

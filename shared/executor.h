@@ -266,8 +266,7 @@ bool futures_wait(struct future *const futures[], size_t count, enum wait_until 
 
 /*
  * The futures one by one as they are done, first those that are so already. Each costs
- * the same, however many there are. All of it must be over within so many seconds from
- * now.
+ * the same, however many there are. All of it must be over within `seconds` from now.
  *
  *     struct as_completed *completed = as_completed_open(futures, count, INFINITY);
  *     while ((future = as_completed_next(completed)) != NULL)

@@ -278,7 +278,7 @@ static size_t mend_noncharacter(const char *text, size_t length, char **end)
     return (size_t)taken;
 }
 
-/* A numeric reference of so many digits that the number overflows. */
+/* A numeric reference whose number overflows. */
 static size_t mend_reference(const char *text, size_t length, char **end)
 {
     if (length < 3 || text[1] != '#')

@@ -24,7 +24,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Takes so many bytes off the front of the text, and returns them. */
+/* Takes `length` bytes off the front of the text, and returns them. */
 static struct text take(struct text *text, size_t length)
 {
     struct text taken = {text->start, length};

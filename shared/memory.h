@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* Returns zeroed memory for an array of so many elements of this size in bytes; free it
+/* Returns zeroed memory for an array of `count` elements of `size` bytes each; free it
    with free(). Without memory the program ends with one line that says so. For no
    elements it may be NULL. */
 static inline void *allocate(size_t count, size_t size)

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* There is a bar from now on, for so many pages, more than 0; unless there is no memory
-   to share. */
+/* There is a bar from now on, for `page_count` pages, more than 0; unless there is no
+   memory to share. */
 void progress_open(size_t page_count);
 
 /* Whether there is a bar. */
@@ -23,7 +23,7 @@ bool progress_is_open(void);
 void progress_begin(void);
 void progress_wait(bool waits);
 
-/* So many pages are done, with so many that failed among them. */
+/* Shows how many pages are done, and how many of those have failed. */
 void progress_show(size_t done, size_t failed);
 
 /* Clears the bar's line, so that something else can be printed there. */

@@ -1,8 +1,8 @@
 /*
  * What became of a task: its text, or the reason why there is none.
  *
- * A result is a value: it can be copied, and it can be sent as bytes. Whoever holds it
- * last frees it with result_free().
+ * A result is a value: it can be copied, and it can be sent as bytes. Its last holder
+ * frees it with result_free().
  */
 #ifndef RESULT_H
 #define RESULT_H

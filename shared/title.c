@@ -22,8 +22,9 @@ enum {
     PARSED_FREELY = 256 * 1024,
     PARSED_PER_BYTE = 2,
 
-    /* So many bytes are parsed at once with so much memory. What needs more waits for the
-       turn (turn.h), since it could take HTML_MOST_MEMORY, and each worker has a page. */
+    /* As many bytes are parsed at once, with as much memory. What needs more waits for
+       the turn (turn.h), since it could take HTML_MOST_MEMORY, and each worker has a
+       page. */
     SMALL_PAGE = 64 * 1024,
     SMALL_MEMORY = 4 * 1024 * 1024,
     LONGEST_TURN = 5, /* seconds, after which the others have waited enough */
@@ -35,7 +36,7 @@ struct page {
     size_t length;
     size_t capacity;
 
-    size_t looked_at; /* for a </title>: so many bytes */
+    size_t looked_at; /* for a </title>: how many bytes */
     size_t matched;   /* how many letters of one the last of them are */
     size_t title_end; /* where one ends that has not been tried; 0: nowhere */
     size_t parsed;    /* how many bytes the parser has been given in all */

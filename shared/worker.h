@@ -1,5 +1,5 @@
 /*
- * Who is running: every line that a worker prints bears its name.
+ * The name of the running worker, which every line that it prints bears.
  *
  * A worker is called "main" until it is given another name, then "thread-3" or the like.
  * The name belongs to the thread; a child process begins with the name of the thread that

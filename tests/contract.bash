@@ -77,7 +77,7 @@ says_that_it_has_a_pool() {
         '--workers N     workers in the pool (default 8)'
 }
 
-# pages COUNT PATH: puts so many addresses of the path in `urls`.
+# pages COUNT PATH: puts COUNT addresses of the path in `urls`.
 pages() {
     local i
     urls=()
@@ -150,8 +150,8 @@ asks_for_as_many_at_once_as_workers() {
     assert_status 0
 }
 
-# holds COUNT WORKERS: begins the program on so many pages, and waits until each of its
-# workers has one, if there are so many.
+# holds COUNT WORKERS: begins the program on COUNT pages, and waits until each of its
+# workers has one, if there are as many.
 holds() {
     pages "$1" /hold
     begin --workers "$2" "${urls[@]}"

@@ -53,7 +53,7 @@ static void queue(struct task *task, uv_work_cb work)
         fail("uv_queue_work: %s", uv_strerror(error));
 }
 
-/* Runs the loop until all the tasks, so many since the last time, are done. */
+/* Runs the loop until all the tasks since the last time are done. */
 static void run_loop(size_t count)
 {
     results_read = 0;

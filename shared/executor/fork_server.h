@@ -94,7 +94,7 @@ bool fork_server_start(struct fork_server *server, size_t number);
 bool fork_server_kill(struct fork_server *server, size_t number);
 bool fork_server_stop(struct fork_server *server, int signal_number);
 
-/* Waits until there is a message, for at most so many milliseconds (-1: for ever).
+/* Waits until there is a message, for at most `milliseconds` (-1: for ever).
    Returns false if the fork server has died, and there is no message. */
 bool fork_server_wait(struct fork_server *server, int milliseconds);
 

@@ -49,8 +49,8 @@ struct future *task_queue_take(struct task_queue *queue);
 /* The same without waiting: NULL if the queue is empty. */
 struct future *task_queue_try_take(struct task_queue *queue);
 
-/* Takes no more futures, and wakes all who wait. With `empties`, removes all futures and
-   returns them as a list, linked by `next`. */
+/* Takes no more futures, and wakes all threads that wait. With `empties`, removes all
+   futures and returns them as a list, linked by `next`. */
 struct future *task_queue_close(struct task_queue *queue, bool empties);
 
 /* Whether the queue is empty; whether it is closed and empty. */

@@ -159,7 +159,8 @@ struct slot_view task_ring_look(const struct task_ring *ring, size_t slot)
     return view;
 }
 
-/* futex(2): sleeps unless the word has another value; wakes so many that sleep on it. */
+/* futex(2): sleeps unless the word has another value; wakes at most
+   `count` that sleep on it. */
 static void sleep_on(atomic_uint *word, unsigned value)
 {
     syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);

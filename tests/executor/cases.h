@@ -60,18 +60,18 @@ void say_begun(void);
 
 /* ---- In a case ---- */
 
-/* Lets fork(2) succeed so many times more, in this process and in those that it has
+/* Lets fork(2) succeed `count` times more, in this process and in those that it has
    forked since the last call; then it fails with EAGAIN. */
 enum { ANY_NUMBER = 1000000000 };
 void allow_forks(int count);
 
-/* Waits until so many tasks more have begun. */
+/* Waits until `count` tasks more have begun. */
 void has_begun(size_t count);
 
 /* Whether a task has begun that nobody has waited for yet. */
 bool has_any_begun(void);
 
-/* Lets so many go on that hold. */
+/* Lets `count` tasks go on that hold. */
 void release(size_t count);
 
 /* Submits, and it goes well. */

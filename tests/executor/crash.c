@@ -486,7 +486,7 @@ static void a_worker_of_a_worker_has_no_more_open_than_that(void)
     close(ends[1]);
 }
 
-/* Whoever prints must not write into the pool's sockets. */
+/* A task that prints must not write into the pool's sockets. */
 static struct result print(const char *argument)
 {
     printf("%s\n", argument);

@@ -217,7 +217,8 @@ static void a_task_that_exits_writes_nothing_of_its_parents(void)
     fclose(file);
 }
 
-/* exit(3) sets a file back to where its reader is, for all who have it open. */
+/* exit(3) sets a file back to where its reader is, for all processes that have it open.
+   */
 static void a_task_that_exits_reads_nothing_of_its_parents(void)
 {
     enum { LINES = 5000 };
@@ -371,7 +372,8 @@ static int open_for_droppers(void)
     return 0;
 }
 
-/* One is in its task, the other asleep, when all who could kill them die at once. */
+/* One is in its task, the other asleep, when all processes that could kill them die at
+   once. */
 static void a_worker_without_rights_outlives_nobody(void)
 {
     pid_t server, pids[2];

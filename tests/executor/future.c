@@ -63,7 +63,7 @@ static void is_done_though_the_next_task_takes_long(void)
     executor_free(executor);
 }
 
-/* Each is either cancelled or run, whoever is faster. */
+/* Each is either cancelled or run: one of two threads is faster. */
 static void what_is_cancelled_never_runs(void)
 {
     enum { COUNT = 500 };

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Puts the processes that have this parent, or grandparent, into `pids`, at most so many;
-   returns how many. The workers of a process pool are grandchildren of who opened it:
-   this is all that a case knows about how they are started. */
+/* Puts the processes that have this parent, or grandparent, into `pids`, at most `most`;
+   returns how many. The workers of a process pool are grandchildren of the process that
+   opened it: this is all that a case knows about how they are started. */
 size_t find_children(pid_t parent, pid_t pids[], size_t most);
 size_t find_grandchildren(pid_t grandparent, pid_t pids[], size_t most);
 

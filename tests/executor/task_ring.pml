@@ -29,7 +29,7 @@
 /* How often each thing happens, at most. The number of states grows fast with these. */
 #ifndef TASKS
 #define TASKS 3
-#define ROOM 2           /* for so many tasks in the ring; others wait in the queue */
+#define ROOM 2           /* for tasks in the ring; others wait in the queue */
 #define CANCELS 0
 #define KILLS 0          /* of workers */
 #define START_FAILURES 0 /* 1: a worker that was killed may not be started again */

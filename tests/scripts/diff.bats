@@ -18,7 +18,7 @@ diff_lessons() {
     PATH=/usr/bin:/bin run --separate-stderr "$DIFF" "$@"
 }
 
-# on_terminal COLUMNS ARGUMENT...: runs it on a terminal of so many columns.
+# on_terminal COLUMNS ARGUMENT...: runs it on a terminal of COLUMNS columns.
 on_terminal() {
     run script --quiet --return --command \
         "stty cols $1; '$DIFF' ${*:2}" "$BATS_TEST_TMPDIR/typescript" </dev/null

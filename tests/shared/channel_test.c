@@ -1,4 +1,5 @@
-/* channel.h: messages arrive whole, whatever interrupts them and whoever goes away. */
+/* channel.h: messages arrive whole, whatever interrupts them and though the other end is
+   closed. */
 #include "channel.h"
 
 #include <errno.h>
@@ -184,7 +185,7 @@ static void a_text_arrives_as_it_was_sent(void **state)
     close(ends[1]);
 }
 
-/* Has the other end closed after so many bytes of a text. */
+/* Has the other end closed after `length` bytes of a text. */
 static void assert_is_reset_after(size_t bytes)
 {
     int ends[2];

@@ -76,7 +76,8 @@ static const struct course_page {
      "<form action='/page/1'><input name='q'> <button>Search</button></form>",
      "  <p>This page does without a title and without a heading: people come here to "
      "type,\n"
-     "    not to read. Whoever asks for its title should learn that there is none.</p>\n"
+     "    not to read. A program that asks for its title should learn that there is "
+     "none.</p>\n"
      "  <p><a href='/page/2'>Privacy</a> <a href='/page/3'>Terms</a></p>\n"},
     {"/realpython", 500, "Tutorials at every level",
      "<title>Python Tutorials &ndash; Real Python</title>", "<h1>Learn by building</h1>",

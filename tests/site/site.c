@@ -225,7 +225,8 @@ static struct MHD_Daemon *start_daemon(const struct options *options, int listen
     return daemon;
 }
 
-/* An epoll instance that watches the two; those who wait are added as they come. */
+/* An epoll instance that watches the two; connections that wait are added as they come.
+   */
 static int watch(struct MHD_Daemon *daemon, int *signals)
 {
     int daemon_events =

@@ -57,7 +57,7 @@ extern const struct route neighbour_routes[];
 /* True if TEXT is a number of at most twelve digits; VALUE is then the number. */
 bool parse_number(const char *text, uintmax_t *value);
 
-/* Any bytes, also '\0'. Whoever holds one does not own them. */
+/* Any bytes, also '\0'. A holder of one does not own them. */
 struct bytes {
     const char *start;
     size_t length;
@@ -109,7 +109,7 @@ enum ending {
     END_BY_RESET,
 };
 
-/* What is sent: the head, so many bytes of the block again and again, and the tail. */
+/* What is sent: the head, bytes of the block again and again, and the tail. */
 struct reply {
     unsigned int status; /* 0: 200 */
     const char *type;    /* of its content; NULL: HTML in UTF-8; empty: it does not say */
@@ -124,7 +124,7 @@ struct reply {
     struct bytes tail;
     uintmax_t announced; /* as its length; CHUNKED: none; 0: what it is */
     enum ending ending;
-    uintmax_t piece; /* at most so many bytes at a time, if not 0 */
+    uintmax_t piece; /* the most bytes at a time, if not 0 */
     uintmax_t pause; /* milliseconds between two pieces */
 
     /* What answer.c alone uses: */
@@ -170,8 +170,8 @@ void wait_end(struct request *request, enum outcome outcome);
 bool wait_timeout(struct timespec *time);
 
 /* Ends the wait whose time was over first, if there is one. One at a time: if many were
-   over at once, those who ask for the next page meanwhile would be seen only after all of
-   them, and from then on all would come at once, again and again. */
+   over at once, those that ask for the next page meanwhile would be seen only after all
+   of them, and from then on all would come at once, again and again. */
 void wait_expire(void);
 
 /* Ends all waits. */

@@ -28,7 +28,7 @@ static char *paths; /* a line for each request */
 static size_t paths_length;
 static size_t paths_room;
 
-/* Those who wait for a number to be reached. */
+/* The requests that wait for a number to be reached. */
 static struct wait_queue watchers = {.requests =
                                          TAILQ_HEAD_INITIALIZER(watchers.requests)};
 

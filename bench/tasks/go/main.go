@@ -17,7 +17,7 @@ import (
 
 const workers = 2
 
-// So many tasks, and so many results, may be on their way: more did not make it faster.
+// This many tasks, and this many results, may be on their way: more did not make it faster.
 const room = 1024
 
 type task struct {

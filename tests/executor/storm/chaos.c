@@ -66,7 +66,7 @@ char *__wrap_strdup(const char *text)
 
 enum { MOST_STOPPED = 32, MOST_PROCESSES = 64 };
 
-/* A process that is stopped, for so many steps more. */
+/* A process that is stopped, for this many steps more. */
 struct stopped {
     int handle;
     uint32_t steps;

@@ -21,7 +21,7 @@ struct dice {
 /* A number from 0 to sides - 1. */
 uint32_t roll(struct dice *dice, uint32_t sides);
 
-/* True once in so many times. */
+/* True once in `sides` times. */
 bool one_in(struct dice *dice, uint32_t sides);
 
 /* ---- What has happened, since the program began ---- */
