@@ -19,6 +19,7 @@ endif
 LESSONS = $(notdir $(patsubst %/main.c,%,$(wildcard lessons/*/main.c)))
 PROGRAMS = $(LESSONS:%=$(BUILD)/%)
 SHARED = $(patsubst %.c,$(BUILD)/%.o,$(wildcard shared/*.c shared/executor/*.c))
+PRELOADED = $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 SITE = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/site/*.c))
 STORM = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/storm/*.c)) \
 	$(BUILD)/tests/executor/processes.o
@@ -46,7 +47,7 @@ BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
-site: $(BUILD)/site $(BUILD)/few.so $(BUILD)/wakes.so ## build the local site
+site: $(BUILD)/site $(PRELOADED) ## build the local site
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.o: %.c

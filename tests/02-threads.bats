@@ -3,18 +3,7 @@
 load helper
 load contract
 
-@test "it prints the titles in the order given, whatever finished first" {
-    prints_in_the_order_given
-}
-
-@test "it asks for all pages at once" {
-    pages 20 /gather/20
-    fetch "${urls[@]}"
-    assert_most_in_flight 20 'with 20 pages'
-    assert_is 'the number of pages that came, of 20 that come all at once,' \
-        "$(grep -c 'Gathered 20$' <<<"$output")" 20
-    assert_status 0
-}
+# Step: a thread for each page. Help: hint 2, "What is new"
 
 @test "each page has a thread of its own, in one process" {
     pages 5 /hold
@@ -27,6 +16,15 @@ load contract
     has_no_process
     release
     end
+    assert_status 0
+}
+
+@test "it asks for all pages at once" {
+    pages 20 /gather/20
+    fetch "${urls[@]}"
+    assert_most_in_flight 20 'with 20 pages'
+    assert_is 'the number of pages that came, of 20 that come all at once,' \
+        "$(grep -c 'Gathered 20$' <<<"$output")" 20
     assert_status 0
 }
 
@@ -45,9 +43,30 @@ thread-2
 thread-3'
 }
 
+# Step: the output. Help: hint 3, "Your task"
+
+@test "it prints the titles in the order given, whatever finished first" {
+    prints_in_the_order_given
+}
+
 @test "it tells at the end how many pages it has fetched" {
     tells_how_many_it_has_fetched
 }
+
+@test "its help says that --workers does nothing here, and any number will do" {
+    fetch --help
+    assert_status 0
+    assert_says_that_it_has_no_pool
+    pages 3 /gather/3
+    fetch --workers 1 "${urls[@]}"
+    assert_status 0
+}
+
+@test "--quiet leaves nothing but the errors on standard error" {
+    is_quiet
+}
+
+# Step: errors. Help: hint 5, "Your task"
 
 @test "a page that fails has one line that says why, and costs no other page" {
     loses_no_page_to_one_that_fails
@@ -55,10 +74,6 @@ thread-3'
 
 @test "its exit status is 1 if a page failed" {
     exits_with_1_if_a_page_failed
-}
-
-@test "--quiet leaves nothing but the errors on standard error" {
-    is_quiet
 }
 
 @test "--timeout holds for each page" {
@@ -89,11 +104,8 @@ error: $SITE/page/2: [^
         '^0 of 2 pages fetched' '0 of 2 pages fetched in 0.00 s'
 }
 
-@test "its help says that --workers does nothing here, and any number will do" {
-    fetch --help
-    assert_status 0
-    assert_says_that_it_has_no_pool
-    pages 3 /gather/3
-    fetch --workers 1 "${urls[@]}"
-    assert_status 0
+# Step: memory and races. Help: hint 2, "What is new"
+
+@test "a sanitizer finds no leak, no race and no wrong access" {
+    a_sanitizer_finds_nothing /gather/3
 }

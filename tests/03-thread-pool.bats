@@ -1,22 +1,63 @@
 # Lesson 3: a fixed number of threads share one queue.
+
 load helper
 load contract
 
-@test "it prints the titles in the order given, whatever finished first" {
-    prints_in_the_order_given
-}
+# Step: the workers. Help: hint 1, "Your task"
 
 @test "it never has more requests than workers" {
     never_exceeds_its_workers
+}
+
+@test "it has one thread more than workers, in one process, from beginning to end" {
+    has_a_thread_for_each_worker
+}
+
+@test "it asks for as many pages at once as it has workers" {
+    asks_for_as_many_at_once_as_workers
+}
+
+@test "it tells when it begins with a page, and which thread has it" {
+    tells_which_thread_has_a_page
+}
+
+@test "its help says that --workers is the size of its pool" {
+    says_that_it_has_a_pool
+}
+
+# Step: the queue. Help: hint 2, "What is new"
+
+@test "it prints the titles in the order given, whatever finished first" {
+    prints_in_the_order_given
 }
 
 @test "a page that takes long keeps one worker and no other" {
     keeps_busy_behind_a_slow_page
 }
 
+@test "there may be thousands of pages" {
+    fetches_many
+}
+
+# Step: waiting and the end. Help: hint 4, "What is new"
+
+@test "a worker that is woken looks at the queue again: it may be empty" {
+    goes_on_after_each_wakeup
+}
+
+@test "all workers that wait for a page are woken when there will be none" {
+    wakes_all_workers_at_the_end
+}
+
+@test "there may be fewer pages than workers, and none at all" {
+    takes_more_workers_than_pages_and_none_at_all
+}
+
 @test "it tells at the end how many pages it has fetched" {
     tells_how_many_it_has_fetched
 }
+
+# Step: errors and options. Help: hint 5, "Your task"
 
 @test "a page that fails has one line that says why, and costs no other page" {
     loses_no_page_to_one_that_fails
@@ -34,38 +75,6 @@ load contract
     times_out_page_by_page
 }
 
-@test "there may be fewer pages than workers, and none at all" {
-    takes_more_workers_than_pages_and_none_at_all
-}
-
-@test "there may be thousands of pages" {
-    fetches_many
-}
-
-@test "it asks for as many pages at once as it has workers" {
-    asks_for_as_many_at_once_as_workers
-}
-
-@test "it has one thread more than workers, in one process, from beginning to end" {
-    has_a_thread_for_each_worker
-}
-
-@test "a worker that is woken looks at the queue again: it may be empty" {
-    goes_on_after_each_wakeup
-}
-
-@test "all workers that wait for a page are woken when there will be none" {
-    wakes_all_workers_at_the_end
-}
-
-@test "it tells when it begins with a page, and which thread has it" {
-    tells_which_thread_has_a_page
-}
-
-@test "its help says that --workers is the size of its pool" {
-    says_that_it_has_a_pool
-}
-
 @test "Ctrl-C ends it with status 130, threads and all" {
     ends_its_threads_on_ctrl_c
 }
@@ -76,4 +85,10 @@ load contract
 
 @test "if fewer threads than workers can be started, it says so and goes on with those" {
     says_so_with_fewer_threads
+}
+
+# Step: memory and races. Help: hint 2, "What is new"
+
+@test "a sanitizer finds no leak, no race and no wrong access" {
+    a_sanitizer_finds_nothing /gather/3
 }

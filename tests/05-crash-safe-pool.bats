@@ -1,6 +1,9 @@
 # Lesson 5: the workers are processes, and either side may die.
+
 load helper
 load contract
+
+# Step: what lesson 4 promised. Help: hint 1, "Your task"
 
 @test "it prints the titles in the order given, whatever finished first" {
     prints_in_the_order_given
@@ -10,12 +13,40 @@ load contract
     never_exceeds_its_workers
 }
 
+@test "it asks for as many pages at once as it has workers" {
+    asks_for_as_many_at_once_as_workers
+}
+
+@test "its workers are as many processes, each of one thread, from beginning to end" {
+    keeps_its_processes
+}
+
+@test "it tells when it begins with a page, and which process has it" {
+    tells_which_process_has_a_page
+}
+
 @test "a page that takes long keeps one worker and no other" {
     keeps_busy_behind_a_slow_page
 }
 
+@test "there may be thousands of pages" {
+    fetches_many
+}
+
+@test "there may be fewer pages than workers, and none at all" {
+    takes_more_workers_than_pages_and_none_at_all
+}
+
+@test "a title of 1 MB comes whole out of its worker" {
+    gets_a_long_title_whole
+}
+
 @test "it tells at the end how many pages it has fetched" {
     tells_how_many_it_has_fetched
+}
+
+@test "its help says that --workers is the size of its pool" {
+    says_that_it_has_a_pool
 }
 
 @test "a page that fails has one line that says why, and costs no other page" {
@@ -34,25 +65,19 @@ load contract
     times_out_page_by_page
 }
 
-@test "there may be fewer pages than workers, and none at all" {
-    takes_more_workers_than_pages_and_none_at_all
+@test "if no process can be started, one line says so" {
+    says_so_without_processes
 }
 
-@test "there may be thousands of pages" {
-    fetches_many
+@test "if fewer processes than workers can be started, it says so and goes on with those" {
+    says_so_with_fewer_processes
 }
 
-@test "it asks for as many pages at once as it has workers" {
-    asks_for_as_many_at_once_as_workers
+@test "a system call that a signal interrupts is made again" {
+    survives_interruptions recvfrom,sendto,poll
 }
 
-@test "its workers are as many processes, each of one thread, from beginning to end" {
-    keeps_its_processes
-}
-
-@test "it tells when it begins with a page, and which process has it" {
-    tells_which_process_has_a_page
-}
+# Step: a worker that dies. Help: hint 2, "What is new"
 
 @test "a worker that is killed costs the page that it had, and a new one takes its place" {
     loses_one_page_to_a_worker_that_is_killed
@@ -78,21 +103,7 @@ load contract
     ends_though_all_workers_die
 }
 
-@test "no worker outlives its parent, not even in the middle of a page" {
-    leaves_no_worker_when_it_is_killed
-}
-
-@test "its help says that --workers is the size of its pool" {
-    says_that_it_has_a_pool
-}
-
-@test "Ctrl-C ends it with status 130, and leaves no worker" {
-    leaves_no_worker_on_ctrl_c
-}
-
-@test "Ctrl-C at a terminal, which all processes get, is no error of a worker" {
-    keeps_its_workers_on_ctrl_c_at_a_terminal
-}
+# Step: descriptors and zombies. Help: hint 2, "Your task"
 
 @test "a worker has no descriptor that is another's" {
     inherits_no_descriptor
@@ -131,18 +142,22 @@ load contract
     has_reaped_each_worker
 }
 
-@test "a title of 1 MB comes whole out of its worker" {
-    gets_a_long_title_whole
+# Step: a parent that dies. Help: hint 4, "Your task"
+
+@test "no worker outlives its parent, not even in the middle of a page" {
+    leaves_no_worker_when_it_is_killed
 }
 
-@test "if no process can be started, one line says so" {
-    says_so_without_processes
+@test "Ctrl-C ends it with status 130, and leaves no worker" {
+    leaves_no_worker_on_ctrl_c
 }
 
-@test "if fewer processes than workers can be started, it says so and goes on with those" {
-    says_so_with_fewer_processes
+@test "Ctrl-C at a terminal, which all processes get, is no error of a worker" {
+    keeps_its_workers_on_ctrl_c_at_a_terminal
 }
 
-@test "a system call that a signal interrupts is made again" {
-    survives_interruptions recvfrom,sendto,poll
+# Step: memory. Help: hint 5, "Your task"
+
+@test "a sanitizer finds no leak, no race and no wrong access" {
+    a_sanitizer_finds_nothing /gather/3
 }

@@ -3,9 +3,13 @@
 load helper
 load contract
 
+# Step: the interface. Help: hint 1, "Your task"
+
 @test "it uses the interface, and neither threads nor processes itself" {
     uses_the_interface
 }
+
+# Step: the pool. Help: hint 3, "Your task"
 
 @test "it prints the titles when all are there, and tells that it waits" {
     waits_for_all_before_it_prints
@@ -19,38 +23,6 @@ load contract
     never_exceeds_its_workers
 }
 
-@test "a page that takes long keeps one worker and no other" {
-    keeps_busy_behind_a_slow_page
-}
-
-@test "it tells at the end how many pages it has fetched" {
-    tells_how_many_it_has_fetched
-}
-
-@test "a page that fails has one line that says why, and costs no other page" {
-    loses_no_page_to_one_that_fails
-}
-
-@test "its exit status is 1 if a page failed" {
-    exits_with_1_if_a_page_failed
-}
-
-@test "--quiet leaves nothing but the errors on standard error" {
-    is_quiet
-}
-
-@test "--timeout holds for each page" {
-    times_out_page_by_page
-}
-
-@test "there may be fewer pages than workers, and none at all" {
-    takes_more_workers_than_pages_and_none_at_all
-}
-
-@test "there may be thousands of pages" {
-    fetches_many
-}
-
 @test "it asks for as many pages at once as it has workers" {
     asks_for_as_many_at_once_as_workers
 }
@@ -61,6 +33,40 @@ load contract
 
 @test "it tells when it begins with a page, and which thread has it" {
     tells_which_thread_has_a_page
+}
+
+@test "a page that takes long keeps one worker and no other" {
+    keeps_busy_behind_a_slow_page
+}
+
+@test "there may be fewer pages than workers, and none at all" {
+    takes_more_workers_than_pages_and_none_at_all
+}
+
+@test "there may be thousands of pages" {
+    fetches_many
+}
+
+# Step: errors and options. Help: hint 4, "Your task"
+
+@test "a page that fails has one line that says why, and costs no other page" {
+    loses_no_page_to_one_that_fails
+}
+
+@test "its exit status is 1 if a page failed" {
+    exits_with_1_if_a_page_failed
+}
+
+@test "it tells at the end how many pages it has fetched" {
+    tells_how_many_it_has_fetched
+}
+
+@test "--quiet leaves nothing but the errors on standard error" {
+    is_quiet
+}
+
+@test "--timeout holds for each page" {
+    times_out_page_by_page
 }
 
 @test "its help says that --workers is the size of its pool" {
@@ -77,4 +83,10 @@ load contract
 
 @test "if fewer threads than workers can be started, it says so and goes on with those" {
     says_so_with_fewer_threads
+}
+
+# Step: memory and races. Help: hint 5, "Your task"
+
+@test "a sanitizer finds no leak, no race and no wrong access" {
+    a_sanitizer_finds_nothing /gather/3
 }

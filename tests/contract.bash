@@ -5,6 +5,8 @@
 # The file of a lesson's checks is called like the lesson.
 setup_file() {
     use_program "$(basename "$BATS_TEST_FILENAME" .bats)"
+    keep_reports
+    allow_tracing
     start_site
 }
 
@@ -75,6 +77,20 @@ says_that_it_has_a_pool() {
     assert_matches 'what its help says of --workers' "$output" \
         '--workers N +workers in the pool \(default 8\)' \
         '--workers N     workers in the pool (default 8)'
+}
+
+# a_sanitizer_finds_nothing PATH: neither in pages of this path, nor in a check before.
+a_sanitizer_finds_nothing() {
+    [[ -n ${SANITIZED:-} ]] || skip 'the program is built without a sanitizer'
+    pages 12 "$1"
+    # With all the calls that have led to an allocation.
+    ASAN_OPTIONS+=:fast_unwind_on_malloc=0 fetch --workers 3 "$SITE/status/404" "${urls[@]}"
+    local found
+    found=$(find "$REPORTS" -type f -printf '%T@ %p\n' | sort -n | tail -n 1)
+    [[ -z $found ]] || {
+        echo 'a sanitizer should find nothing; this is what it has found last:'
+        show_report "${found#* }"
+    } | fail
 }
 
 # pages COUNT PATH: puts COUNT addresses of the path in `urls`.
@@ -235,8 +251,7 @@ fetch_preloading() {
         variables+=("$1")
         shift
     done
-    fetch_by env "${variables[@]}" LD_PRELOAD="$library" \
-        ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
+    fetch_by env "${variables[@]}" LD_PRELOAD="$library${TRACEABLE:+ $TRACEABLE}" \
         "$PROGRAM" "${@:2}"
 }
 

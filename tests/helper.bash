@@ -88,8 +88,8 @@ begin_by() {
     (
         ulimit -c 0
         ulimit -f "$MOST_OUTPUT"
-        exec env --default-signal=INT setsid setpriv --pdeathsig KILL "$@" \
-            >"$out" 2>"$err" 3>&- 4>&-
+        exec env --default-signal=INT ${TRACEABLE:+LD_PRELOAD="$TRACEABLE"} \
+            setsid setpriv --pdeathsig KILL "$@" >"$out" 2>"$err" 3>&- 4>&-
     ) <&0 &
     pid=$!
     printf '%d\n' "$pid" >>"$BATS_TEST_TMPDIR/groups"
@@ -112,7 +112,6 @@ end() {
     fi
     await_end 2>/dev/null # bash's own words about a crash
     if [[ -n $was_stopped ]]; then
-        hangs
         wrong "it should have ended${signal:+ after SIG$signal}; after $LIMIT seconds it was \
 still running, and was stopped"
     fi
@@ -128,6 +127,7 @@ await_end() {
     if ! timeout --foreground "$LIMIT" \
         tail --pid="$pid" --sleep-interval=0.02 --follow /dev/null; then
         was_stopped=yes
+        hangs
         stop_program
     fi
     status=0
@@ -153,12 +153,37 @@ $((MOST_OUTPUT / 1024)) MiB on $2, and was stopped"
     fi
 }
 
-# hangs: the program does not end. With IMPATIENT set, the checks that are left are skipped
-# (see skip_if_it_hangs), since each may take as long.
+# hangs: the program does not end: remembers where it is. With IMPATIENT set, the checks that
+# are left are skipped (see skip_if_it_hangs), since each may take as long.
 hangs() {
+    tell_where_it_is >"$BATS_TEST_TMPDIR/where"
     if [[ -n ${IMPATIENT:-} ]]; then
         touch "$BATS_FILE_TMPDIR/hangs"
     fi
+}
+
+# For setup_file: any process may look where the program sleeps (see tests/preload/traceable.c).
+# The path of what is preloaded must not have a space.
+allow_tracing() {
+    if [[ $BATS_FILE_TMPDIR != *' '* ]]; then
+        export TRACEABLE=$BATS_FILE_TMPDIR/traceable.so
+        cp "$BUILD/traceable.so" "$TRACEABLE"
+    fi
+}
+
+# tell_where_it_is: each of its threads and processes, in a line of its own.
+tell_where_it_is() {
+    local process state
+    while read -r process state; do
+        if [[ $state == Z* ]]; then
+            printf '%s has ended, and its parent has not waited for it\n' \
+                "$(<"/proc/$process/comm")"
+        elif [[ "/proc/$process/exe" -ef $PROGRAM ]]; then
+            env --unset=DEBUGINFOD_URLS timeout 10 eu-stack -s -i -p "$process" |
+                awk -v process="$process" -f "$ROOT/tests/where.awk" | grep . ||
+                printf 'process %d: it cannot be told\n' "$process"
+        fi
+    done < <(ps --no-headers --format pid,stat --sid "$pid") 2>/dev/null | head -n 20
 }
 
 # For setup.
@@ -175,6 +200,29 @@ wait_for_line() {
     read -r -u 5 || true
     exec 5<&-
     stop_background "$reader"
+}
+
+# ---- What a sanitizer finds ----
+
+# keep_reports: of the programs that are built with a sanitizer. They write what they find to
+# files in REPORTS, and nothing of it to standard error. A leak or a race changes no exit
+# status, since one check tells of all (see a_sanitizer_finds_nothing); a wrong access ends the
+# program at once, by SIGABRT.
+keep_reports() {
+    export REPORTS=$BATS_FILE_TMPDIR/reports
+    local options="log_path='$REPORTS/report':stack_trace_format='    %S in %f':exitcode=0"
+    mkdir "$REPORTS"
+    export ASAN_OPTIONS=$options:abort_on_error=1:verify_asan_link_order=0
+    export TSAN_OPTIONS=$options UBSAN_OPTIONS=$options
+}
+
+# show_report FILE: a report from its first line to its summary. Of the calls in it only those
+# in the program's own sources and in shared/: what is below them is not the program's fault.
+show_report() {
+    sed -nE -e 's/^==[0-9]+==//; s/ \(pid=[0-9]+\)$//; /^=*$/d' \
+        -e '/^ {4}/ { /^ +(\[|shared\/|lessons\/|\/)/ !d; /^ +\/(build|usr)\//d; }' \
+        -e 's,(^ +|^SUMMARY: [a-zA-Z]+: [a-z -]+)(/|lessons/).*/([^/]+ in ),\1\3,' \
+        -e 'p; /^SUMMARY/q' "$1" | head -n 40
 }
 
 # ---- Waiting for the site ----
@@ -247,15 +295,25 @@ wrong() {
         printf '%s\n' "$1"
         if [[ -z ${was_stopped:-} && ${status:-0} -gt 128 && ${status:-0} -ne 130 ]]; then
             printf 'it was ended by %s\n' "$(signal_name "$status")"
+            [[ ! -e ${REPORTS:-}/report.$pid ]] || show_report "$REPORTS/report.$pid"
         fi
         if [[ -n ${ran:-} ]]; then
             printf 'it was run like this: %s\n' "$ran"
         fi
-        if [[ -s ${err:-} ]]; then
-            printf 'the end of what it said on standard error:\n'
-            tail -c 2000 "$err" | tail -n 5 | cut -c 1-200 | sed 's/^/    /'
+        if [[ -s $BATS_TEST_TMPDIR/where ]]; then
+            printf 'where it was when it was stopped:\n'
+            sed 's/^/    /' "$BATS_TEST_TMPDIR/where"
+            show_end "$out" 'standard output'
         fi
+        show_end "${err:-}" 'standard error'
     } | fail
+}
+
+# show_end FILE NAME: the last lines that it has printed, if there are any.
+show_end() {
+    [[ -s $1 ]] || return 0
+    printf 'the end of what it said on %s:\n' "$2"
+    tail -c 2000 "$1" | tail -n 5 | cut -c 1-200 | sed 's/^/    /'
 }
 
 # signal_name STATUS: of the signal that ended the program.

@@ -4,10 +4,10 @@
 load helper
 
 # wrong_version PATCH: builds the lesson with the patch, and with the sanitizer that the
-# patch asks for; the program is in $program. (To make, BUILD must be without ROOT, which
+# patch asks for; sets `program` and `sanitizer`. (To make, BUILD must be without ROOT, which
 # may hold spaces.)
 wrong_version() {
-    local lesson sanitizer folder=$BATS_TEST_TMPDIR/source
+    local lesson folder=$BATS_TEST_TMPDIR/source
     lesson=$(basename "$(dirname "$1")")
     sanitizer=$(sed -n 's/^Built with: //p' "$1")
     program=$BATS_TEST_TMPDIR/$(basename "$1" .patch)
@@ -19,12 +19,12 @@ wrong_version() {
         ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
 }
 
-# is_caught PROGRAM LESSON CHECK: this check of the lesson's fails for the program. The
-# checks run in bats of their own.
+# is_caught PROGRAM LESSON CHECK [SANITIZER]: this check of the lesson's fails for the
+# program, which is built with the sanitizer. The checks run in bats of their own.
 is_caught() {
     local path=${PATH//"$BATS_LIBEXEC:"/} # bats itself, not a part of it
     run env -i PATH="$path" HOME="$HOME" BUILD="$BUILD" PROGRAM="$1" \
-        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=4 \
+        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=4 SANITIZED="${4:-}" \
         bats --tap --filter "^$3\$" "$ROOT/tests/$2.bats"
     [[ $output == 1..1$'\n'*"not ok 1 $3"* ]] ||
         fail "the check '$3' of $2 does not fail for $1: $output"
@@ -32,12 +32,12 @@ is_caught() {
 
 # bites LESSON: each wrong version of the lesson is caught.
 bites() {
-    local patch check
+    local patch check sanitizer
     for patch in "$ROOT/tests/wrong/$1"/*.patch; do
         check=$(sed -n 's/^Caught by: //p' "$patch")
         [[ -n $check ]] || fail "$patch does not say what it is caught by"
         wrong_version "$patch"
-        is_caught "$program" "$1" "$check"
+        is_caught "$program" "$1" "$check" "${sanitizer%%,*}"
     done
 }
 
