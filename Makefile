@@ -108,14 +108,14 @@ $(BUILD)/bench/tasks/go: bench/tasks/go/main.go
 
 # Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO, and what
 # it has of its own as $TO.o. The paths come through the environment, where they may hold
-# what they like.
+# what they like; so does $OPTIMIZE, which may be -O0 for what is built to be run once.
 program: $(BUILD)/libshared.a
-	$(CC) $(CFLAGS) -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
+	$(CC) $(CFLAGS) $$OPTIMIZE -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) "$$TO.o" $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
 
 # The same for the executor's test: $FROM is somebody's own version of shared/executor.
 executor-test: $(BUILD)/tests/executor_test
-	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $(EXECUTOR_TEST) $(BUILD)/libshared.a \
+	$(CC) $(CFLAGS) $$OPTIMIZE -I"$$FROM" "$$FROM"/*.c $(EXECUTOR_TEST) $(BUILD)/libshared.a \
 		$(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o "$$TO"
 
 run: ## run every lesson on the local site

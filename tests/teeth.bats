@@ -3,6 +3,9 @@
 
 load helper
 
+# What is built here is run once.
+export OPTIMIZE=-O0
+
 # wrong_version PATCH: builds the lesson with the patch, and with the sanitizer that the
 # patch asks for; sets `program` and `sanitizer`. (To make, BUILD must be without ROOT, which
 # may hold spaces.)
@@ -19,26 +22,50 @@ wrong_version() {
         ${sanitizer:+SANITIZE="$sanitizer"} || fail "$1 does not build"
 }
 
-# is_caught PROGRAM LESSON CHECK [SANITIZER]: this check of the lesson's fails for the
-# program, which is built with the sanitizer. The checks run in bats of their own.
-is_caught() {
+# run_checks FILE [VARIABLE=VALUE...] [OPTION...]: runs the checks in a bats of their own.
+run_checks() {
     local path=${PATH//"$BATS_LIBEXEC:"/} # bats itself, not a part of it
-    run env -i PATH="$path" HOME="$HOME" BUILD="$BUILD" PROGRAM="$1" \
-        BATS_LIB_PATH="$BATS_LIB_PATH" LIMIT=4 SANITIZED="${4:-}" \
-        bats --tap --filter "^$3\$" "$ROOT/tests/$2.bats"
+    run env -i PATH="$path" HOME="$HOME" BUILD="$BUILD" BATS_LIB_PATH="$BATS_LIB_PATH" \
+        LIMIT=4 "${@:2}" "$1"
+}
+
+# is_caught PROGRAM LESSON CHECK: this check of the lesson's fails for the program.
+is_caught() {
+    run_checks "$ROOT/tests/$2.bats" PROGRAM="$1" bats --tap --filter "^$3\$"
     [[ $output == 1..1$'\n'*"not ok 1 $3"* ]] ||
         fail "the check '$3' of $2 does not fail for $1: $output"
 }
 
-# bites LESSON: each wrong version of the lesson is caught.
+# print_check LESSON CHECK PROGRAM NAME SANITIZER: the check as it stands in the lesson's
+# file, of this name, for this program, with which no other shares the sanitizer's reports.
+print_check() {
+    local body
+    body=$(CHECK="@test \"$2\" {" awk '$0 == "}" { inside = 0 } inside
+        $0 == ENVIRON["CHECK"] { inside = 1 }' "$ROOT/tests/$1.bats")
+    [[ -n $body ]] || fail "$1 has no check '$2', which shall catch $4"
+    printf '@test "%s" {\n    PROGRAM=%q SANITIZED=%s\n' "$4" "$3" "$5"
+    # shellcheck disable=SC2016 # for the bash that runs it
+    printf '    keep_reports "$BATS_TEST_TMPDIR"\n%s\n}\n\n' "$body"
+}
+
+# bites LESSON: each wrong version of the lesson is caught by its check. One file has the
+# checks for all of them, since to start bats takes longer than a check. If a check does not
+# come so far as to run the program, that is not what we want.
 bites() {
-    local patch check sanitizer
-    for patch in "$ROOT/tests/wrong/$1"/*.patch; do
+    local patch check sanitizer checks=$BATS_TEST_TMPDIR/$1.bats
+    local -a patches=("$ROOT/tests/wrong/$1"/*.patch)
+    printf 'load %q\n' "$ROOT/tests/helper" "$ROOT/tests/contract" >"$checks"
+    for patch in "${patches[@]}"; do
         check=$(sed -n 's/^Caught by: //p' "$patch")
         [[ -n $check ]] || fail "$patch does not say what it is caught by"
         wrong_version "$patch"
-        is_caught "$program" "$1" "$check" "${sanitizer%%,*}"
+        print_check "$1" "$check" "$program" "$(basename "$patch")" "${sanitizer%%,*}" \
+            >>"$checks"
     done
+    run_checks "$checks" bats --tap
+    [[ $(grep -c '^not ok' <<<"$output") == "${#patches[@]}" ]] ||
+        fail "not caught, or skipped: $(grep '^ok' <<<"$output") of: $output"
+    refute_output --regexp "\`(setup|setup_file|reset_site|stop_program)"
 }
 
 # has_teeth_everywhere LESSON: there is a wrong version for each check of the lesson's.
@@ -80,9 +107,13 @@ fails() {
     ((status != 0))
 }
 
-@test "the executor's cases catch each wrong version" {
-    local patch case right
-    for patch in "$ROOT"/tests/wrong/executor/*.patch; do
+# bites_executor FIRST COUNT: the case that a wrong version names fails for it; of all wrong
+# versions, those that are COUNT apart, from the FIRST on.
+bites_executor() {
+    local i patch case right
+    local -a patches=("$ROOT"/tests/wrong/executor/*.patch)
+    for ((i = $1; i < ${#patches[@]}; i += $2)); do
+        patch=${patches[i]}
         case=$(sed -n 's/^Caught by: //p' "$patch")
         right=$("$BUILD/tests/executor_test" "$case" 2>&1) || true
         if [[ $right == *SKIPPED* ]]; then
@@ -92,7 +123,20 @@ fails() {
             fail "there is no case '$case' that the right executor passes"
         wrong_executor "$patch"
         fails "$program" "$case" || fail "the case '$case' does not fail for $patch"
+        rm "$program"
     done
+}
+
+@test "the executor's cases catch each wrong version: the first third" {
+    bites_executor 0 3
+}
+
+@test "the executor's cases catch each wrong version: the second third" {
+    bites_executor 1 3
+}
+
+@test "the executor's cases catch each wrong version: the last third" {
+    bites_executor 2 3
 }
 
 @test "lesson 1's checks catch each wrong version" {
