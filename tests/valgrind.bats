@@ -50,12 +50,13 @@ has_clean_workers() {
         lesson=$(basename "$path")
         verdict=has_clean_workers
         [[ $lesson != 0[1-5]* ]] || verdict=is_clean
-        valgrind "$BUILD/$lesson" "$SITE/page/1" "$SITE/status/404" \
+        # Fewer workers than pages, so that one is used again.
+        valgrind "$BUILD/$lesson" --workers 3 "$SITE/page/1" "$SITE/status/404" \
             "$SITE/google" ftp://x/ "$SITE/reset" "$SITE/page/2" "$SITE/gzip/3" \
             "$SITE/png" "$SITE/redirect/3" "$(say '<h1>%E9</h1>')" "$SITE/title/100000"
         assert_equal "$status" 1
         $verdict
-        valgrind "$BUILD/$lesson" --file /dev/null
+        valgrind "$BUILD/$lesson" --workers 2 --file /dev/null
         assert_equal "$status" 0
         $verdict
     done
@@ -71,11 +72,18 @@ has_clean_workers() {
     is_clean
 }
 
+# What a sanitizer cannot say: whether something uninitialised is read or sent, and whether a
+# worker's process, which ends by _exit, leaks. So of processes it runs what sends a message of
+# its own kind: tasks and results, cancelling, initializers, deaths and what follows, killing.
+# Waiting, callbacks and maps do not know of which kind the pool is.
 @test "the executor leaks nothing, nor do its workers read what they should not" {
-    local group
-    for group in submit future wait as_completed map shutdown deadlock initializer crash; do
-        valgrind "$BUILD/tests/executor_test" "*: $group: *"
+    local cases
+    for cases in 'thread pool: '{submit,future,wait,as_completed,map,shutdown,deadlock}': *' \
+        '*: initializer: *' 'process pool: '{submit,future,crash}': *' \
+        'process pool: shutdown: *ing_the_workers_ends_what_runs'; do
+        valgrind "$BUILD/tests/executor_test" "$cases"
         assert_success
+        assert_output --regexp 'PASSED  \] [1-9][0-9]* test'
         has_clean_workers
     done
 }

@@ -20,10 +20,11 @@ setup() {
 # KB that the program and the processes that it has started have in all. What several have in
 # common counts once (proc(5), Pss).
 memory_now() {
-    local process
-    for process in $(pgrep --session "$pid"); do
-        cat "/proc/$process/smaps_rollup" 2>/dev/null || true # it may have ended
-    done | awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
+    local -a processes
+    mapfile -t processes < <(pgrep --session "$pid")
+    processes=("${processes[@]/#//proc/}") # some may have ended
+    cat "${processes[@]/%//smaps_rollup}" 2>/dev/null |
+        awk '/^Pss:/ { sum += $2 } END { print sum + 0 }'
 }
 
 # takes_at_most_1_gb LESSON: with 50 workers, of which each has a page of 4 MB.
@@ -36,6 +37,7 @@ takes_at_most_1_gb() {
     while kill -s 0 "$pid" 2>/dev/null; do
         now=$(memory_now)
         ((now <= most)) || most=$now
+        sleep 0.05 # to look takes a processor that the program and other checks need
     done
     end
     # On a busy machine it may also take too long.
