@@ -211,10 +211,10 @@ wait_for_line() {
 
 # ---- What a sanitizer finds ----
 
-# keep_reports [FOLDER]: of the programs that are built with a sanitizer. They write what they find to
-# files in REPORTS, and nothing of it to standard error. A leak or a race changes no exit
-# status, since one check tells of all (see a_sanitizer_finds_nothing); a wrong access ends the
-# program at once, by SIGABRT.
+# keep_reports [FOLDER]: of the programs that are built with a sanitizer. They write what
+# they find to files in REPORTS, and nothing of it to standard error. A leak or a race changes
+# no exit status, since one check tells of all (see a_sanitizer_finds_nothing); a wrong access
+# ends the program at once, by SIGABRT.
 keep_reports() {
     export REPORTS=${1:-$BATS_FILE_TMPDIR}/reports
     local options="log_path='$REPORTS/report':stack_trace_format='    %S in %f':exitcode=0"

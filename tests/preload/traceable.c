@@ -1,7 +1,7 @@
 /*
- * A library to be preloaded (LD_PRELOAD, ld.so(8)): any process may look where this program
- * sleeps. Where Yama is (its ptrace_scope is 1 on Ubuntu), only an ancestor may, unless the
- * program allows it; a process that it forks has to allow it again.
+ * A library to be preloaded (LD_PRELOAD, ld.so(8)): any process may look where this
+ * program sleeps. Where Yama is (its ptrace_scope is 1 on Ubuntu), only an ancestor may,
+ * unless the program allows it; a process that it forks has to allow it again.
  */
 #include <pthread.h>
 #include <sys/prctl.h>
