@@ -55,12 +55,13 @@ find_lessons() {
         fail "there is no lesson in $repository/lessons; is the clone complete?"
 }
 
-# find_columns DEFAULT: sets `columns` to what the terminal has that is standard output; where
-# there is none, to the default.
+# find_columns DEFAULT: sets `columns` and `rows` to what the terminal has that is standard
+# output; where there is none, `columns` to the default, and `rows` to nothing.
 find_columns() {
-    columns=''
+    columns='' rows=''
     if [[ -t 1 ]]; then
-        read -r _ columns < <(stty size <&3 2>/dev/null) || true
+        # shellcheck disable=SC2034 # for those who source this
+        read -r rows columns < <(stty size <&3 2>/dev/null) || true
     fi 3>&1
     if [[ ! $columns =~ ^[1-9][0-9]*$ ]]; then
         columns=$1
