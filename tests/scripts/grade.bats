@@ -185,35 +185,6 @@ bob  -           0      0'
 nothing was run (bwrap: No permissions)"
 }
 
-@test "what takes too long is stopped, and so is everything after Ctrl-C" {
-    mkdir -p ada/01-sequential
-    mkfifo ada/01-sequential/main.c # the compiler waits for somebody to write
-    grade --limit 1 ada
-    assert_equal "$status" 0
-    assert_regex "$output" 'ada +out of time'
-
-    # The writer says when the compiler has opened the file, and then that it has ended.
-    local writer ended=0
-    mkfifo go
-    exec 7< <(
-        exec 6>ada/01-sequential/main.c 8>&1
-        echo there
-        read -r <go
-        while printf '\n'; do :; done >&6 2>/dev/null # slowly enough for the compiler
-    )
-    writer=$!
-    export PROGRAM=$COURSE/scripts/grade
-    begin --plain --lesson 1 ada
-    read -r -t 120 -u 7 || ended=$?
-    end INT
-    echo >go
-    read -r -t 60 -u 7 || ended=$?
-    kill -s KILL "$writer" 2>/dev/null || true
-    assert_equal "$ended" 1 # the end of the pipe, not of the time
-    assert_equal "$status" 130
-    assert_equal "$(ls -A "$TMPDIR")" ''
-}
-
 @test "wrong usage has one line" {
     local words
     for words in '' '--nonsense' '--limit x ada' '--lesson 99 ada' '--lesson'; do
