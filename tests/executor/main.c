@@ -2,13 +2,14 @@
  * Runs the cases on the pools:
  *
  *     build/tests/executor_test            all of them
- *     build/tests/executor_test 'process pool: wait: *'
+ *     build/tests/executor_test 'process pool: wait: *' '*: map: *'
  */
 #include "cases.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -238,17 +239,24 @@ static size_t list_instances(void)
     return count;
 }
 
+static bool is_named(const char *name, char *patterns[])
+{
+    for (; *patterns != NULL; patterns++)
+        if (fnmatch(*patterns, name, 0) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char *argv[])
 {
     static struct CMUnitTest tests[MOST];
-    size_t count = list_instances();
-    for (size_t i = 0; i < count; i++)
-        tests[i] = (struct CMUnitTest){.name = instances[i].name,
-                                       .test_func = run,
-                                       .setup_func = set_up,
-                                       .teardown_func = tear_down,
-                                       .initial_state = &instances[i]};
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
+    size_t instance_count = list_instances(), count = 0;
+    for (size_t i = 0; i < instance_count; i++)
+        if (argc < 2 || is_named(instances[i].name, argv + 1))
+            tests[count++] = (struct CMUnitTest){.name = instances[i].name,
+                                                 .test_func = run,
+                                                 .setup_func = set_up,
+                                                 .teardown_func = tear_down,
+                                                 .initial_state = &instances[i]};
     return _cmocka_run_group_tests("executor", tests, count, NULL, NULL);
 }
