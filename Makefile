@@ -1,15 +1,19 @@
 # `make` builds the lessons and the local site; `make help` lists what else it can do.
 
+# Every rule is here: to look whether one of make's own would do takes longer than all else.
+MAKEFLAGS += --no-builtin-rules
+
 BUILD ?= build
 # From here, since a path that begins elsewhere may have spaces in it.
 override BUILD := $(subst $(CURDIR)/,,$(BUILD))
 CFLAGS ?= -O2 -g
 PACKAGES = libcurl libssl gumbo zlib libbrotlidec libzstd
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
-override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared \
-	$(shell pkg-config --cflags $(PACKAGES))
-LIBRARIES = $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
-SITE_LIBRARIES = $(shell pkg-config --libs libmicrohttpd zlib)
+# := asks pkg-config once, and not for each file.
+PACKAGE_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
+override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared $(PACKAGE_FLAGS)
+LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
+SITE_LIBRARIES := $(shell pkg-config --libs libmicrohttpd zlib)
 
 # SANITIZE=address,undefined or SANITIZE=thread builds with gcc's sanitizers.
 ifdef SANITIZE
@@ -33,11 +37,11 @@ SOURCES = $(wildcard tests/preload/*.c shared/*.[ch] shared/executor/*.[ch] less
 	bench/*.[ch] bench/*/*.[ch])
 
 # What scripts/bench runs: our side, and each peer whose library or compiler is here.
-BENCH = executor floor measure pages/bare \
+BENCH := executor floor measure pages/bare \
 	$(if $(shell pkg-config --modversion glib-2.0 2>/dev/null),tasks/glib) \
 	$(if $(shell pkg-config --modversion libuv 2>/dev/null),tasks/libuv)
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
-BENCH_GO = $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
+BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 
 .PHONY: all lessons site unit-tests fuzzers bench program executor-test run test learn watch \
 	figures fuzz lint format clean help

@@ -3,8 +3,8 @@
 
 load helper
 
-# What is built here is run once.
-export OPTIMIZE=-O0
+# What is built here is run once, and nobody debugs it.
+export OPTIMIZE='-O0 -g0 -Wl,--strip-debug'
 
 # wrong_version PATCH: builds the lesson with the patch, and with the sanitizer that the
 # patch asks for; sets `program` and `sanitizer`. (To make, BUILD must be without ROOT, which
