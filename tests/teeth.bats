@@ -97,10 +97,10 @@ wrong_executor() {
 }
 
 # fails COMMAND [ARGUMENT...]: it does, or does not end. timeout(1) leads a process group of
-# its own: none of what a wrong version has started is left.
+# its own: none of what a wrong version has started is left. One of them blocks SIGTERM.
 fails() {
     local group status=0
-    timeout 4 "$@" >"$BATS_TEST_TMPDIR/output" 2>&1 3>&- &
+    timeout --kill-after=1 4 "$@" >"$BATS_TEST_TMPDIR/output" 2>&1 3>&- &
     group=$!
     wait "$group" || status=$?
     kill -s KILL -- -"$group" 2>/dev/null || true
