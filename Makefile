@@ -31,7 +31,7 @@ EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test $(BUILD)/tests/storm
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
-SOURCES = $(wildcard tests/preload/*.c shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
+SOURCES = $(wildcard tests/preload/*.[ch] shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
 	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
 	tests/executor/storm/*.[ch] tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
@@ -72,7 +72,7 @@ $(BUILD)/site: $(SITE)
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(SITE_LIBRARIES) -o $@
 
 # They are preloaded by checks, before a sanitizer: so they have none of their own.
-$(BUILD)/%.so: tests/preload/%.c
+$(BUILD)/%.so: tests/preload/%.c tests/preload/next.h
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared $< -ldl -o $@
 

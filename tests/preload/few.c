@@ -5,7 +5,8 @@
  *     FEW_THREADS=7  pthread_create(3) fails with EAGAIN after 7 calls
  *     FEW_FORKS=7    fork(2) does, in this process and those that it forks taken together
  */
-#include <dlfcn.h>
+#include "next.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -36,15 +37,6 @@ __attribute__((constructor)) static void begin(void)
     left = memory;
     atomic_store(&left->threads, number_in("FEW_THREADS"));
     atomic_store(&left->forks, number_in("FEW_FORKS"));
-}
-
-/* The function of this name that would have been called without this library. */
-static void *next_function(const char *name)
-{
-    void *function = dlsym(RTLD_NEXT, name);
-    if (function == NULL)
-        abort();
-    return function;
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

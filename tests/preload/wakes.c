@@ -14,7 +14,8 @@
  * A thread that waits with a mutex that it does not hold ends the program with a line
  * that says so.
  */
-#include <dlfcn.h>
+#include "next.h"
+
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -47,18 +48,6 @@ static _Thread_local bool is_created; /* not main's thread */
 static _Thread_local struct birth *birth;
 static _Thread_local unsigned waits;
 static _Thread_local unsigned moments;
-
-/* The function that would have been called without this library. Condition variables are
-   there twice in some C libraries, the older ones first. */
-static void *next_function(const char *name)
-{
-    void *function = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
-    if (function == NULL)
-        function = dlsym(RTLD_NEXT, name);
-    if (function == NULL)
-        abort();
-    return function;
-}
 
 __attribute__((constructor)) static void find_functions(void)
 {
