@@ -198,17 +198,6 @@ skip_if_it_hangs() {
     [[ ! -e $BATS_FILE_TMPDIR/hangs ]] || skip 'another check had to stop the program'
 }
 
-# Waits until the program that was begun has printed a line on standard output, or ended.
-wait_for_line() {
-    local reader
-    exec 5< <(exec timeout --foreground "$LIMIT" tail --lines=+1 --follow --pid="$pid" \
-        --sleep-interval=0.02 "$out" 3>&- 4>&-)
-    reader=$!
-    read -r -u 5 || true
-    exec 5<&-
-    stop_background "$reader"
-}
-
 # ---- What a sanitizer finds ----
 
 # keep_reports [FOLDER]: of the programs that are built with a sanitizer. They write what
