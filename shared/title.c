@@ -22,9 +22,9 @@ enum {
     PARSED_FREELY = 256 * 1024,
     PARSED_PER_BYTE = 2,
 
-    /* As many bytes are parsed at once, with as much memory. What needs more waits for
-       the turn (turn.h), since it could take HTML_MOST_MEMORY, and each worker has a
-       page. */
+    /* A page of at most SMALL_PAGE bytes, which is given at most SMALL_MEMORY, is parsed
+       without waiting. What needs more waits for the turn (turn.h), since it could take
+       HTML_MOST_MEMORY, and each worker has a page. */
     SMALL_PAGE = 64 * 1024,
     SMALL_MEMORY = 4 * 1024 * 1024,
     LONGEST_TURN = 5, /* seconds, after which the others have waited enough */

@@ -47,7 +47,7 @@ load contract
     tells_how_many_it_has_fetched
 }
 
-# Step: who holds which end. Help: hint 4, "Your task"
+# Step: the ends of the socket pairs. Help: hint 4, "Your task"
 
 @test "there may be fewer pages than workers, and none at all" {
     takes_more_workers_than_pages_and_none_at_all

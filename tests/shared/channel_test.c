@@ -185,7 +185,7 @@ static void a_text_arrives_as_it_was_sent(void **state)
     close(ends[1]);
 }
 
-/* Has the other end closed after `length` bytes of a text. */
+/* Has the other end closed after `bytes` bytes of a text. */
 static void assert_is_reset_after(size_t bytes)
 {
     int ends[2];
