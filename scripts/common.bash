@@ -10,7 +10,7 @@ if [[ $build_folder != /* ]]; then
 fi
 
 # The course's pages on the local site.
-# shellcheck disable=SC2034 # for who sources this
+# shellcheck disable=SC2034 # for the scripts that source this
 course_pages=(talkpython pythonbytes google realpython training)
 
 # say WORD...: a line for the person, on standard error.
@@ -36,8 +36,8 @@ find_lesson() {
     printf -v number '%02d' "${BASH_REMATCH[1]}"
     for folder in "$repository/lessons/$number"-*/; do
         if [[ -d $folder ]]; then
-            # shellcheck disable=SC2034 # for who sources this
-            lesson=$(basename -- "$folder")
+            # shellcheck disable=SC2034 # for the scripts that source this
+            lesson=${folder%/} lesson=${lesson##*/}
             return
         fi
     done
@@ -49,7 +49,8 @@ find_lessons() {
     local folder
     lessons=()
     for folder in "$repository"/lessons/[0-9]*-*/; do
-        [[ ! -e $folder/main.c ]] || lessons+=("$(basename -- "$folder")")
+        folder=${folder%/}
+        [[ ! -e $folder/main.c ]] || lessons+=("${folder##*/}")
     done
     ((${#lessons[@]} > 0)) ||
         fail "there is no lesson in $repository/lessons; is the clone complete?"
@@ -60,7 +61,7 @@ find_lessons() {
 find_columns() {
     columns='' rows=''
     if [[ -t 1 ]]; then
-        # shellcheck disable=SC2034 # for those who source this
+        # shellcheck disable=SC2034 # for the scripts that source this
         read -r rows columns < <(stty size <&3 2>/dev/null) || true
     fi 3>&1
     if [[ ! $columns =~ ^[1-9][0-9]*$ ]]; then
@@ -71,7 +72,7 @@ find_columns() {
 # Sets `bats` to the command. Where the kernel moves addresses about by more than
 # ThreadSanitizer can bear, it must not; some containers do not let us say so.
 find_bats() {
-    # shellcheck disable=SC2034 # for who sources this
+    # shellcheck disable=SC2034 # for the scripts that source this
     bats=(bats)
     if setarch --addr-no-randomize true 2>/dev/null; then
         # shellcheck disable=SC2034
@@ -79,7 +80,22 @@ find_bats() {
     fi
 }
 
+# build_course GROUP: installs what the group of scripts/setup needs, and builds the course's
+# programs and the local site.
+build_course() {
+    "$repository/scripts/setup" "$1"
+    make -C "$repository" --silent -j "$(nproc)" all >&2 ||
+        fail "the course's own programs do not build: is the clone complete?"
+}
+
 # ---- What is running -------------------------------------------------------------------
+
+# A signal ends the script, with the status that shells give; so its EXIT trap cleans up.
+exit_on_signals() {
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
 
 child='' # the process group that run_and_wait waits for
 
@@ -128,7 +144,7 @@ start_site() {
     mkfifo -- "$1/address"
     "$build_folder/site" --port 0 "${@:2}" >"$1/address" 2>"$1/site.log" </dev/null &
     site=$!
-    # shellcheck disable=SC2034 # for who sources this
+    # shellcheck disable=SC2034 # for the scripts that source this
     if ! read -r -t 20 site_address <"$1/address"; then
         cat -- "$1/site.log" >&2
         fail "the local site $build_folder/site did not start, so nothing was run"
