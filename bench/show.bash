@@ -66,7 +66,7 @@ list_rows() {
     local -a pages=(xargs 'requests threads' 'requests processes')
     case $bench in
         tasks)
-            row 'us a task' us_a_task executor GLib 'ratio 0.6'
+            row 'us a task' us_a_task executor GLib 'ratio 0.35'
             rows 'us a task' us_a_task executor libuv 'Go futures' Go Python
             rows 'us a task; floors' us_a_task executor 'futex wake' \
                 'futex wake of a thread'
@@ -76,7 +76,7 @@ list_rows() {
             ;;
         processes)
             row 'us a task' us_a_task executor - 'value 2.5'
-            row 'us a task' us_a_task executor 'Python submit' 'ratio 0.02'
+            row 'us a task' us_a_task executor 'Python submit' 'ratio 0.025'
             rows 'us a task' us_a_task executor 'Python map' 'Python Pool'
             rows 'us a task; floors' us_a_task executor 'write + read' \
                 'write + read in a process'

@@ -45,8 +45,9 @@ struct as_completed;
  * until the pool is freed.
  *
  * A task that ends its worker costs its own result, which is RESULT_BROKEN, and another
- * worker takes the place: pthread_exit(3) and pthread_cancel(3) end a thread, exit(3)
- * and a signal a process. In a process, exit(3) runs the handlers that the task has
+ * worker takes the place: pthread_exit(3) ends a thread, exit(3) and a signal a process.
+ * A pool's thread cannot be cancelled (pthread_cancel(3)) unless a task of it enables
+ * that. In a process, exit(3) runs the handlers that the task has
  * registered with atexit(3), and not those of its parent. What a task has printed
  * through stdio is written when it returns.
  */

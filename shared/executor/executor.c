@@ -99,15 +99,16 @@ void executor_break(struct executor *executor, const char *why)
     mutex_unlock(&executor->lock);
 }
 
-struct result result_of_task(struct result result, struct span span)
+void complete_result(struct result *result, const struct span *span)
 {
-    bool is_known = result.status == RESULT_OK || result.status == RESULT_FAILED ||
-                    result.status == RESULT_BROKEN || result.status == RESULT_TIMED_OUT;
+    bool is_known = result->status == RESULT_OK || result->status == RESULT_FAILED ||
+                    result->status == RESULT_BROKEN || result->status == RESULT_TIMED_OUT;
     if (!is_known)
-        result.status = RESULT_FAILED;
-    memcpy(span.marks, result.span.marks, sizeof(span.marks));
-    result.span = span;
-    return result;
+        result->status = RESULT_FAILED;
+    result->span.pid = span->pid;
+    memcpy(result->span.worker, span->worker, sizeof(span->worker));
+    result->span.start = span->start;
+    result->span.end = span->end;
 }
 
 struct result executor_broken_result(const struct executor *executor)

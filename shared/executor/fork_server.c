@@ -39,7 +39,8 @@ struct fork_server {
 struct request {
     enum { START, KILL, STOP, END } what;
     int signal_number; /* STOP */
-    size_t number;     /* no gaps between the members: all bytes are sent */
+    size_t number;     /* of the worker; START: of the first one */
+    size_t count;      /* no gaps between the members: all bytes are sent */
 };
 
 /*
@@ -106,7 +107,8 @@ _Noreturn static void become_worker(struct nursery *nursery, size_t number)
     _exit(EXIT_SUCCESS);
 }
 
-static void start_worker(struct nursery *nursery, size_t number)
+/* Returns whether it has been started. */
+static bool start_worker(struct nursery *nursery, size_t number)
 {
     errno = ESHUTDOWN;
     pid_t pid = nursery->is_stopped ? -1 : fork();
@@ -117,6 +119,14 @@ static void start_worker(struct nursery *nursery, size_t number)
              (struct message){.what = START_FAILED, .worker = number, .status = errno});
     else
         nursery->pids[number - 1] = pid;
+    return pid > 0;
+}
+
+static void start_workers(struct nursery *nursery, size_t first, size_t count)
+{
+    size_t number = first;
+    while (number < first + count && start_worker(nursery, number))
+        number++;
 }
 
 /* Waits for the children that have died; with WNOHANG, only for those. */
@@ -151,7 +161,7 @@ static bool serve_request(struct nursery *nursery)
     if (length != sizeof(request))
         return length < 0 && errno == EAGAIN;
     if (request.what == START)
-        start_worker(nursery, request.number);
+        start_workers(nursery, request.number, request.count);
     else if (request.what == KILL && nursery->pids[request.number - 1] != 0)
         kill(nursery->pids[request.number - 1], SIGKILL);
     else if (request.what == STOP) {
@@ -355,9 +365,10 @@ static bool ask(const struct fork_server *server, struct request request, bool w
     return send_packet(server->sockets[CONTROL + OURS], &request, sizeof(request), waits);
 }
 
-bool fork_server_start(struct fork_server *server, size_t number)
+bool fork_server_start(struct fork_server *server, size_t first, size_t count)
 {
-    return ask(server, (struct request){.what = START, .number = number}, false);
+    return ask(server, (struct request){.what = START, .number = first, .count = count},
+               false);
 }
 
 bool fork_server_kill(struct fork_server *server, size_t number)

@@ -85,12 +85,13 @@ struct fork_server *fork_server_open(size_t worker_count, worker_main *work,
 void fork_server_close(struct fork_server *server);
 
 /*
- * Asks for a worker of this number, which must not run; asks to kill it, if it runs;
- * asks to send all workers the signal, and to start none any more. The answers are
- * messages. Returns false if the request has to be made again later (EAGAIN), or the
- * fork server has died.
+ * Asks for `count` workers, none of which runs, with numbers from `first` on: they are
+ * started in this order until one cannot be. Asks to kill a worker, if it runs; asks to
+ * send all workers the signal, and to start none any more. The answers are messages.
+ * Returns false if the request has to be made again later (EAGAIN), or the fork server
+ * has died.
  */
-bool fork_server_start(struct fork_server *server, size_t number);
+bool fork_server_start(struct fork_server *server, size_t first, size_t count);
 bool fork_server_kill(struct fork_server *server, size_t number);
 bool fork_server_stop(struct fork_server *server, int signal_number);
 

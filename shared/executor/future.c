@@ -58,19 +58,23 @@ void future_ref(struct future *future)
     atomic_fetch_add(&future->state, REFERENCE);
 }
 
+static void destroy(struct future *future)
+{
+    char *text = future->result.text;
+    if (text != cancelled && text != nothing && text != no_reason)
+        free(text);
+    executor_unref(future->executor);
+    free(future);
+}
+
 void future_free(struct future *future)
 {
     if (future == NULL)
         return;
     /* With one reference there is nobody else who could change the number. */
     bool is_last = atomic_load(&future->state) < 2 * REFERENCE;
-    if (!is_last && atomic_fetch_sub(&future->state, REFERENCE) >= 2 * REFERENCE)
-        return;
-    char *text = future->result.text;
-    if (text != cancelled && text != nothing && text != no_reason)
-        free(text);
-    executor_unref(future->executor);
-    free(future);
+    if (is_last || atomic_fetch_sub(&future->state, REFERENCE) < 2 * REFERENCE)
+        destroy(future);
 }
 
 /* Sets the bit if the future is pending. Returns whether it was. */
@@ -104,16 +108,24 @@ static void free_future(void *future)
     future_free(future);
 }
 
-/* Makes the future done, and gives up a reference, also if a callback ends the thread. */
+/* Makes the future done, and gives up a reference: in one step if there are no watchers,
+   and otherwise when they have been told, also if a callback ends the thread. */
 static void set_done(struct future *future)
 {
-    if ((atomic_fetch_or(&future->state, DONE) & WATCHED) == 0) {
-        future_free(future);
-        return;
+    unsigned state = atomic_load(&future->state);
+    unsigned done;
+    do {
+        done = state | DONE;
+        if ((state & WATCHED) == 0)
+            done -= REFERENCE;
+    } while (!atomic_compare_exchange_weak(&future->state, &state, done));
+    if (done & WATCHED) {
+        pthread_cleanup_push(free_future, future);
+        tell_watchers(future);
+        pthread_cleanup_pop(1);
+    } else if (done < REFERENCE) {
+        destroy(future);
     }
-    pthread_cleanup_push(free_future, future);
-    tell_watchers(future);
-    pthread_cleanup_pop(1);
 }
 
 void future_finish(struct future *future, struct result result)

@@ -181,10 +181,10 @@ void executor_break(struct executor *executor, const char *why);
 /* The result of each of those. */
 struct result executor_broken_result(const struct executor *executor);
 
-/* What a task returned as the result of its future, with the span in which it ran, but
-   for the marks, which are the task's own. Only a task that never ran is
-   RESULT_CANCELLED; one that says so of itself has failed. */
-struct result result_of_task(struct result result, struct span span);
+/* Makes what a task returned the result of its future: adds who ran it and when, which
+   leaves the marks that the task has set. Only a task that never ran is RESULT_CANCELLED;
+   one that says so of itself has failed. */
+void complete_result(struct result *result, const struct span *span);
 
 /* RESULT_BROKEN because of this result of the initializer of worker NAME. Frees that. */
 struct result initializer_failed(const char *name, struct result result);

@@ -71,7 +71,7 @@ static void *run_thread(void *argument)
     struct pool_thread *thread = argument;
     struct executor *executor = thread->executor;
     this_thread = thread;
-    /* Only a task may be cancelled. */
+    /* A task may enable it for itself. */
     must(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL), "pthread_setcancelstate");
     pthread_cleanup_push(replace_thread, thread);
     executor->kind->serve(thread);

@@ -324,13 +324,10 @@ static void serve(struct pool_thread *thread)
 
 /* ---- Opening and closing ---- */
 
-/* Starts a worker, and waits until it runs. Returns 0 or an errno. */
-static int start_worker(struct executor *executor, struct worker_handle *handle)
+/* Waits until the worker runs. Returns 0 or an errno. */
+static int wait_for_start(struct executor *executor, struct worker_handle *handle)
 {
     struct pool *pool = executor->state;
-    if (!fork_server_start(pool->server, handle->number))
-        return ECHILD;
-    handle->state = STARTING;
     while (handle->state == STARTING) {
         if (!fork_server_wait(pool->server, -1))
             return ECHILD;
@@ -343,9 +340,12 @@ static int start_worker(struct executor *executor, struct worker_handle *handle)
 static void start_workers(struct executor *executor)
 {
     struct pool *pool = executor->state;
-    int error = 0;
-    while (error == 0 && executor->worker_count < executor->options.workers) {
-        error = start_worker(executor, &pool->handles[executor->worker_count]);
+    size_t workers = executor->options.workers;
+    for (size_t i = 0; i < workers; i++)
+        pool->handles[i].state = STARTING;
+    int error = fork_server_start(pool->server, 1, workers) ? 0 : ECHILD;
+    while (error == 0 && executor->worker_count < workers) {
+        error = wait_for_start(executor, &pool->handles[executor->worker_count]);
         executor->worker_count += error == 0 ? 1 : 0;
     }
     errno = error;

@@ -114,6 +114,7 @@ struct future *task_queue_try_take(struct task_queue *queue)
 /* Sleeps while the queue is empty. Returns false if it is closed then. */
 static bool wait_for_task(struct task_queue *queue, bool *has_slept)
 {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* may be enabled by a task */
     mutex_lock(&queue->lock);
     while (!has_task(queue) && !queue->is_closed) {
         queue->sleepers++;

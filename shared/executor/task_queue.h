@@ -14,18 +14,20 @@
 struct future;
 
 struct task_queue {
+    size_t capacity; /* 0: there is no bound */
+
+    char gap[64];             /* keeps the locks and the constants on cache lines apart */
     pthread_mutex_t lock;     /* protects what follows */
     pthread_cond_t not_empty; /* or closed */
     pthread_cond_t not_full;  /* or closed */
     struct future *submitted;
     struct future **last; /* where the next one goes */
-    size_t capacity;      /* 0: there is no bound */
     size_t count;         /* of the futures in the queue, if it has a bound */
     size_t sleepers;      /* threads that wait in task_queue_take() */
     bool is_waking;       /* one of them has been woken, and does not run yet */
     bool is_closed;
 
-    char gap[64];                /* keeps the two locks on different cache lines */
+    char another_gap[64];
     pthread_mutex_t taking;      /* protects `next`; locked before `lock` */
     struct future *_Atomic next; /* becomes something else than NULL only under both */
 };
@@ -43,7 +45,7 @@ int task_queue_put(struct task_queue *queue, struct future *future, double deadl
                    bool ignores_capacity);
 
 /* Removes the first future. Waits while the queue is empty; returns NULL when it is empty
-   and closed. The thread must not be cancelled here. */
+   and closed. Disables the thread's cancellation before it waits. */
 struct future *task_queue_take(struct task_queue *queue);
 
 /* The same without waiting: NULL if the queue is empty. */

@@ -15,15 +15,11 @@ static size_t default_workers(void)
     return workers < 32 ? workers : 32;
 }
 
-/* Runs a task or an initializer, which are the only places where a pool's thread may be
-   cancelled. */
+/* Runs a task or an initializer. */
 static struct result call(task_fn task, const char *argument)
 {
-    int unused;
     unsigned generation = fork_generation();
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
     struct result result = task(argument);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
     if (fork_generation() != generation)
         _exit(EXIT_SUCCESS); /* a copy that the task has forked: the pool is elsewhere */
     return result;
@@ -59,7 +55,8 @@ static void run(struct pool_thread *thread, struct future *future)
     result = call(future->task, future->argument);
     pthread_cleanup_pop(0);
     span_end(&running.span);
-    future_finish(future, result_of_task(result, running.span));
+    complete_result(&result, &running.span);
+    future_finish(future, result);
 }
 
 /* The same, unless the executor is broken: then the task does not run. */

@@ -210,7 +210,8 @@ static void receive_result(struct executor *executor, const struct worker_handle
     if (text == NULL && message->length != NO_TEXT)
         result = result_broken("out of memory for the result");
     struct span span = span_of(handle, message->span.start, message->span.end);
-    pool_settle(pool, message->slot, result_of_task(result, span));
+    complete_result(&result, &span);
+    pool_settle(pool, message->slot, result);
 }
 
 static void send_argument(struct pool *pool, const struct message *message)
@@ -280,7 +281,7 @@ static void start_if_due(struct executor *executor, struct worker_handle *handle
         handle->due = now;
     if (handle->due > now)
         return;
-    if (fork_server_start(pool->server, handle->number))
+    if (fork_server_start(pool->server, handle->number, 1))
         handle->state = STARTING;
     else
         handle->due = now + first_delay;

@@ -227,6 +227,68 @@ static void a_thread_that_shuts_down_may_be_cancelled(void)
     executor_free(waiting.executor);
 }
 
+/* ---- pthread_cancel(3) of a pool's own thread ---- */
+
+static struct {
+    pthread_t thread;
+    pid_t id;
+} worker;
+
+static struct result tell_worker(const char *argument)
+{
+    worker.thread = pthread_self();
+    worker.id = gettid();
+    return result_ok(strdup(argument));
+}
+
+static struct result enable_cancellation(const char *argument)
+{
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    return tell_worker(argument);
+}
+
+static struct result cancel_itself(const char *argument)
+{
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+    return result_ok(strdup(argument));
+}
+
+static struct result enable_and_cancel_itself(const char *argument)
+{
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    return cancel_itself(argument);
+}
+
+/* Has a worker run the task, and cancels the worker when it waits for the next one. */
+static void is_cancelled_after(task_fn task)
+{
+    struct executor *executor = pool->open(1);
+    comes_to(submit(executor, task, "first"), RESULT_OK, "first");
+    is_asleep(worker.id);
+    assert_int_equal(pthread_cancel(worker.thread), 0);
+    comes_to(submit(executor, echo, "next"), RESULT_OK, "next");
+    executor_free(executor);
+}
+
+static void a_thread_of_the_pool_cannot_be_cancelled(void)
+{
+    struct executor *executor = pool->open(1);
+    comes_to(submit(executor, cancel_itself, "still there"), RESULT_OK, "still there");
+    executor_free(executor);
+    is_cancelled_after(tell_worker);
+}
+
+static void a_task_that_lets_its_thread_be_cancelled_costs_its_own_result(void)
+{
+    struct executor *executor = pool->open(1);
+    comes_to(submit(executor, enable_and_cancel_itself, ""), RESULT_BROKEN,
+             "worker thread-1 ended in the middle of the task (pthread_exit(3))");
+    comes_to(submit(executor, echo, "next"), RESULT_OK, "next");
+    executor_free(executor);
+    is_cancelled_after(enable_cancellation);
+}
+
 /* ---- Waits of a task for its own pool ---- */
 
 static struct result wait_for_two(const char *argument)
@@ -328,6 +390,8 @@ static const struct test_case ends_cases[] = {
     {ANY_POOL, NAMED(a_thread_that_waits_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_waits_for_room_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_shuts_down_may_be_cancelled)},
+    {THREADS_ONLY, NAMED(a_thread_of_the_pool_cannot_be_cancelled)},
+    {THREADS_ONLY, NAMED(a_task_that_lets_its_thread_be_cancelled_costs_its_own_result)},
     {THREADS_ONLY, NAMED(a_task_may_wait_for_its_own_pool_in_each_way)},
     {ANY_POOL, NAMED(a_task_that_ran_is_not_cancelled_whatever_it_says)},
 };

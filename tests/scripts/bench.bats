@@ -67,10 +67,10 @@ table() {
             assert_line --regexp "^  $lesson, $size +[0-9.]+ +[0-9.]+  curl .* ratio <= 1 +(yes|no)$"
         done
     done
-    assert_line --regexp '^  us a task +[0-9.]+ .* GLib .* ratio <= 0.6 +(yes|no|not measured)$'
+    assert_line --regexp '^  us a task +[0-9.]+ .* GLib .* ratio <= 0.35 +(yes|no|not measured)$'
     assert_line --regexp '^  bytes a pending task +[0-9.]+ .* <= 161 +(yes|no)$'
     assert_line --regexp '^  us a task +[0-9.]+ .* <= 2.5 +(yes|no)$'
-    assert_line --regexp '^  us a task +[0-9.]+ +[0-9.]+  Python submit .* ratio <= 0.02 +(yes|no)$'
+    assert_line --regexp '^  us a task +[0-9.]+ +[0-9.]+  Python submit .* ratio <= 0.025 +(yes|no)$'
     assert_line --regexp '^  us a task; floors +[0-9.]+ +[0-9.]+  futex wake of a thread '
     assert_line --regexp '^  us a task; floors +[0-9.]+ +[0-9.]+  write \+ read in a process '
     assert_equal "$(grep -cE '^  bare sockets; a floor +[0-9.]+ +[0-9.]+  (ideal|curl) ' <<<"$output")" 2
@@ -111,7 +111,7 @@ table() {
     for missing in tasks:\ {GLib,libuv,Go} fetch:\ {curl,xargs} 'plots: gnuplot'; do
         assert_equal "$(grep -cF "scripts/bench: $missing is left out: " <<<"$stderr")" 1
     done
-    assert_line --regexp '^  us a task +[0-9.]+ +-  GLib +ratio <= 0.6 +not measured$'
+    assert_line --regexp '^  us a task +[0-9.]+ +-  GLib +ratio <= 0.35 +not measured$'
     assert_line --regexp '^  06-executor-threads +[0-9.]+ +[0-9.]+  ideal '
     assert_line --regexp '^  06-executor-threads +[0-9.]+ +-  curl$'
 }
