@@ -91,7 +91,7 @@ function short(number) {
 }
 
 function print_line(label, ours, theirs, peer, ratio, limit, reached, line) {
-    line = sprintf("  %-34s %8s %8s  %-26s %-22s %-14s %s", label, ours, theirs, peer,
+    line = sprintf("  %-34s %8s %8s  %-26s %-22s %-15s %s", label, ours, theirs, peer,
                    ratio, limit, reached)
     sub(/ +$/, "", line)
     print line
