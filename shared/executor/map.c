@@ -41,10 +41,12 @@ static int hand_over_first(struct map *map)
     double seconds =
         map->deadline == INFINITY ? INFINITY : map->deadline - monotonic_seconds();
     errno = 0;
-    const struct result *result = future_result_within(future, seconds);
+    future_result_within(future, seconds);
     if (!future_done(future))
         return errno != 0 ? errno : ETIMEDOUT;
-    bool goes_on = map->sink(map->context, future_argument(future), result);
+    /* Its own result: it may have been done only after that wait has timed out. */
+    bool goes_on =
+        map->sink(map->context, future_argument(future), future_result(future));
     drop_first(map);
     return goes_on ? 0 : ECANCELED;
 }
