@@ -44,7 +44,7 @@ BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
 
 .PHONY: all lessons site unit-tests fuzzers bench program executor-test run test learn watch \
-	figures fuzz lint format clean help
+	figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -140,8 +140,16 @@ diff-%: ## show what a lesson changes: make diff-03
 	@scripts/diff $*
 lint: ## look for what the compilers do not mind
 	scripts/lint
+tidy: compile_commands.json ## look for what clang-tidy finds in the lessons and what they use
+	git ls-files 'lessons/*.c' 'shared/*.c' | xargs -n 4 -P "$$(nproc)" \
+		"$$(command -v clang-tidy-14 clang-tidy | head -n 1)" --quiet --warnings-as-errors='*'
 format: ## format the C sources
 	clang-format-14 -i $(SOURCES)
+# What clangd and clang-tidy ask for: how each file is compiled.
+compile_commands.json: ## tell editors how each file is compiled
+	@$(MAKE) --silent --always-make --dry-run CC=clang all unit-tests | grep -e ' -c ' | \
+		jq --raw-input '{directory: env.PWD, command: ., file: capture(" -c (?<f>\\S+)").f}' | \
+		jq --slurp . >$@
 clean: ## remove what was built
 	rm -rf $(BUILD)
 help: ## print this

@@ -17,6 +17,8 @@
 #include <string.h>
 
 enum {
+    FIRST_CAPACITY = 16 * 1024, /* of the bytes that are kept of a page */
+
     /* The parser may be given at most this much, plus this many times what was read: so
        the work stays in proportion to the page, however many titles seem to end in it. */
     PARSED_FREELY = 256 * 1024,
@@ -78,7 +80,7 @@ static bool make_room(struct page *page, size_t length)
 {
     if (page->length + length <= page->capacity)
         return true;
-    size_t capacity = page->capacity == 0 ? 16 * 1024 : page->capacity;
+    size_t capacity = page->capacity == 0 ? FIRST_CAPACITY : page->capacity;
     while (capacity < page->length + length)
         capacity *= 2;
     char *bytes = realloc(page->bytes, capacity);

@@ -369,5 +369,5 @@ void executor_free(struct executor *executor)
     if (executor == NULL || executor_is_elsewhere(executor))
         return;
     executor_shutdown(executor);
-    executor_unref(executor);
+    executor_unref(executor); /* NOLINT: clang-tidy does not count references */
 }
