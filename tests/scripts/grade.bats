@@ -173,6 +173,34 @@ bob  -           0      0'
     assert_regex "$stderr" 'ada, 01-sequential was not graded: it is a symbolic link'
 }
 
+# await COMMAND...: tries it until it succeeds.
+await() {
+    timeout "$LIMIT" bash -c 'until "$@"; do sleep 0.1; done' - "$@" ||
+        fail "after $LIMIT seconds it still fails: $*"
+}
+
+# has_process NAME
+has_process() {
+    grep --quiet --no-messages --line-regexp "$1" /proc/[0-9]*/comm
+}
+
+has_no_process() {
+    ! has_process "$1"
+}
+
+@test "Ctrl-C ends what runs in the sandboxes too, and leaves nothing behind" {
+    local name=graded-$BASHPID
+    export -f has_process has_no_process
+    export PROGRAM=$COURSE/scripts/grade
+    person stuck "int prctl(int, ...); prctl(15 /* PR_SET_NAME */, \"$name\"); for (;;) pause();"
+    begin_by env LIMIT=1000 "$PROGRAM" --plain --lesson 1 stuck
+    await has_process "$name"
+    end INT
+    assert_status 130
+    await has_no_process "$name"
+    assert_equal "$(ls -A "$TMPDIR")" ''
+}
+
 @test "where there can be no sandbox, nothing is run" {
     person ada
     mkdir bin
