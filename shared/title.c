@@ -166,9 +166,9 @@ static struct html *parse_as(struct page *page, const char *charset, size_t leng
 }
 
 /*
- * Parses with at most so much memory; NULL with errno set if it cannot. Where no
- * character set is declared, a <meta> behind what was prescanned may still name one;
- * then it parses once more (https://html.spec.whatwg.org/#change-the-encoding).
+ * Parses with at most `most_memory` bytes; returns NULL with errno set if that fails.
+ * Where no character set is declared, a <meta> behind what was prescanned may still name
+ * one; then it parses again (https://html.spec.whatwg.org/#change-the-encoding).
  */
 static struct html *parse_within(struct page *page, size_t length, size_t most_memory,
                                  double deadline)

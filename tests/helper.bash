@@ -20,7 +20,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
 [[ $BUILD == /* ]] || BUILD=$ROOT/$BUILD
 
-# A program that has not ended after so many seconds is stopped; a right one takes one or two.
+# A program that has not ended after LIMIT seconds is stopped; a right one takes one or two.
 LIMIT=${LIMIT:-20}
 
 # The most that a program may write to a file, in KiB. A right one does not write a tenth of it.
@@ -223,7 +223,7 @@ show_report() {
 
 # ---- Waiting for the site ----
 
-# wait_for CONDITION: waits until the site has counted so much since the last reset, for
+# wait_for CONDITION: waits until what the site has counted since the last reset fulfils it, for
 # instance in_flight=3 or requests=10. If the program ends, not much more will come.
 wait_for() {
     local state=$BATS_TEST_TMPDIR/state asking watching
@@ -271,7 +271,7 @@ there were $in_flight" ;;
     esac
 }
 
-# release [COUNT]: has the site answer the pages that it holds, or so many of them.
+# release [COUNT]: has the site answer the pages that it holds, or COUNT of them.
 release() {
     ask "/release${1:+?count=$1}" >"$BATS_TEST_TMPDIR/released"
 }
@@ -369,7 +369,7 @@ assert_matches() {
     fi
 }
 
-# assert_most_in_flight COUNT WHEN: so many requests were at the site at once, and not more.
+# assert_most_in_flight COUNT WHEN: COUNT requests were at the site at once, and never more.
 assert_most_in_flight() {
     local most
     most=$(ask /stats | jq .most_in_flight)
