@@ -5,7 +5,7 @@ load contract
 
 # Step: the workers. Help: hint 1, "Your task"
 
-@test "it never has more requests than workers" {
+@test "it has as many requests under way as workers, and never more" {
     never_exceeds_its_workers
 }
 

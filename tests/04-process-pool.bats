@@ -13,7 +13,7 @@ load contract
     tells_which_process_has_a_page
 }
 
-@test "it never has more requests than workers" {
+@test "it has as many requests under way as workers, and never more" {
     never_exceeds_its_workers
 }
 

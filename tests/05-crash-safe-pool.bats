@@ -9,7 +9,7 @@ load contract
     prints_in_the_order_given
 }
 
-@test "it never has more requests than workers" {
+@test "it has as many requests under way as workers, and never more" {
     never_exceeds_its_workers
 }
 
@@ -103,6 +103,35 @@ load contract
     ends_though_all_workers_die
 }
 
+@test "if no process can take the place of a worker, the others go on" {
+    pages 4 /hold
+    begin_preloading few FEW_FORKS=2 -- --workers 2 "${urls[@]}"
+    wait_for in_flight=2
+    kill -s KILL "$(worker_of 2)"
+    wait_for in_flight=1
+    release
+    wait_for requests=3
+    release
+    wait_for requests=4
+    release
+    end
+    assert_status 1
+    assert_is 'the number of titles, of 4 pages with one of two workers killed,' \
+        "$(grep -c 'Held$' <<<"$output")" 3
+}
+
+@test "if there is no worker any more, each page that is left has an error" {
+    pages 3 /hold
+    begin_preloading few FEW_FORKS=1 -- --workers 1 "${urls[@]}"
+    wait_for in_flight=1
+    kill -s KILL "$(worker_of 1)"
+    end
+    assert_status 1
+    assert_prints ''
+    assert_is 'the number of errors that name a page, of 3 pages,' \
+        "$(grep -c "^error: $SITE/hold: ." <<<"$stderr")" 3
+}
+
 # Step: descriptors and zombies. Help: hint 2, "Your task"
 
 @test "a worker has no descriptor that is another's" {
@@ -124,7 +153,7 @@ load contract
     end
 }
 
-@test "the parent's descriptors do not become more when workers are replaced" {
+@test "the number of the parent's descriptors does not grow when workers are replaced" {
     holds 8 2
     local before round
     before=$(count_descriptors <<<"$pid")

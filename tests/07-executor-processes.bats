@@ -38,7 +38,7 @@ load contract
     prints_in_the_order_given
 }
 
-@test "it never has more requests than workers" {
+@test "it has as many requests under way as workers, and never more" {
     never_exceeds_its_workers
 }
 

@@ -184,7 +184,7 @@ bites_executor() {
 }
 
 @test "lesson 3's checks fail for the programs of the lessons before" {
-    local check='it never has more requests than workers'
+    local check='it has as many requests under way as workers, and never more'
     is_caught "$BUILD/02-threads" 03-thread-pool "$check"
     check='it asks for as many pages at once as it has workers'
     is_caught "$BUILD/01-sequential" 03-thread-pool "$check"
