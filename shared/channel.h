@@ -28,10 +28,10 @@ bool send_all(int socket, const void *bytes, size_t length);
  *
  *   0            at the end of the stream: the other end is closed, and no byte of these
  *                was left to receive
- *   ECONNRESET   if the stream ended in the middle of them; or as recv(2) says it, if the
- *                other end was closed with bytes from us that were never received
+ *   ECONNRESET   if the stream ended in the middle of them, or if the other end was
+ *                closed before it had received all that we sent (recv(2) reports that)
  *
- * and whatever else recv(2) says. A length of 0 is true, and receives nothing.
+ * or as recv(2) left it. A length of 0 is true, and receives nothing.
  */
 bool receive_all(int socket, void *bytes, size_t length);
 

@@ -18,10 +18,10 @@
 #include <stddef.h>
 
 /*
- * Opens the report on the pages of the command line. When it is not quiet, each page's
- * beginning and the end of the whole are told; on a terminal and with 20 pages or more a
- * progress bar takes the place of the former. If the arguments ask for a trace that
- * cannot be written, the program ends with status 2.
+ * Opens the report on the pages of the command line. Unless it is quiet, it prints a line
+ * when a page begins, and one at the end of all. On a terminal, with 20 pages or more, a
+ * progress bar takes the place of the lines for pages that begin. If the arguments ask
+ * for a trace that cannot be written, the program ends with status 2.
  *
  * From here on Ctrl-C ends the program with exit status 130. Descriptors 0, 1 and 2 are
  * open from here on, so that no socket takes the place of a standard output that was
@@ -40,9 +40,10 @@ void report_begin(const char *url);
 void report_page(const char *url, const struct result *title);
 
 /*
- * Tells that the program waits for all the pages, and that it has them all: each prints
- * the line, if not quiet. In between nothing else may be told but how pages begin; the
- * progress bar, if there is one, counts that.
+ * Each prints the line, unless quiet. Call report_wait() when the workers have been
+ * started and before the program waits for the first title, and report_done() when all
+ * titles are there. In between pages may begin, which the progress bar counts; nothing
+ * else may be told.
  */
 void report_wait(const char *line);
 void report_done(const char *line);

@@ -1,8 +1,9 @@
 /*
  * What became of a task: its text, or the reason why there is none.
  *
- * A result is a value: it can be copied, and it can be sent as bytes. Its last holder
- * frees it with result_free().
+ * A result is a value: it can be copied. Its last holder frees it with result_free(). To
+ * another process go the bytes of its status and its span, and its text by itself, as
+ * send_text() in channel.h sends one: the pointer means nothing there.
  */
 #ifndef RESULT_H
 #define RESULT_H

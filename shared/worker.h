@@ -11,7 +11,8 @@
 #include <stddef.h>
 
 /* Calls the running thread KIND-NUMBER from now on, for instance "thread" and 3. The name
-   is cut after 39 characters. The system calls the thread so too, cut after 15. */
+   is cut after 39 characters. The system's own name for the thread is set too, cut after
+   15 (pthread_setname_np(3)). */
 void worker_set_name(const char *kind, size_t number);
 
 /* Calls it KIND-N, where N counts the calls of this function in this process, from 1: the

@@ -88,9 +88,9 @@ assert_ended() {
         assert_equal "$(grep '^##* ' "$readme" | sed 's/^# Lesson [0-9]*: .*/# Lesson N: name/')" \
             '# Lesson N: name
 ## What is new
-## The difference in numbers
 ## Your task
 ## Check yourself
+## The difference in numbers
 ## A walk through the code
 ## Run it
 ## Break it

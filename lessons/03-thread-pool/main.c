@@ -20,7 +20,7 @@
 struct page {
     const char *url;
     struct result title;
-    struct page *next; /* behind it in the queue, or NULL */
+    struct page *next; /* in the queue, or NULL */
 };
 
 struct pool {

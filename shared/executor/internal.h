@@ -17,7 +17,7 @@ struct future {
     unsigned slot;     /* where its task is if it has been dispatched */
     task_fn task;
     struct executor *executor; /* holds a reference */
-    struct future *next;       /* behind it in the list that owns it */
+    struct future *next;       /* in the list that owns it */
     struct watcher
         *watchers;        /* the callbacks and waiters to tell; the last comes first */
     struct result result; /* written by the owner before the future is done */
