@@ -13,9 +13,9 @@ use_script() {
     DIFF=$1
 }
 
-# diff_lessons [ARGUMENT...]: runs scripts/diff, without a terminal and without diff2html.
+# diff_lessons [ARGUMENT...]: runs scripts/diff, without a terminal.
 diff_lessons() {
-    PATH=/usr/bin:/bin run --separate-stderr "$DIFF" "$@"
+    run --separate-stderr "$DIFF" "$@"
 }
 
 # on_terminal COLUMNS ARGUMENT...: runs it on a terminal of COLUMNS columns.
@@ -343,46 +343,6 @@ text_of() {
     diff <(text_of side.html) <("$DIFF" --all --side | grep -v '^==')
     diff_lessons --all --stat --html stat.html
     diff <(text_of stat.html) <("$DIFF" --all --stat)
-}
-
-# Stands in for diff2html: keeps what it is given, and asks for something from the network.
-fake_diff2html() {
-    cat >diff2html <<'TEXT'
-#!/bin/sh
-printf '%s\n' "$*" >"${0%/*}/arguments"
-cat >"${0%/*}/given"
-echo '<link rel="stylesheet" href="https://example.org/style.css" media="(a)"><p>drawn</p>'
-TEXT
-    chmod +x diff2html
-    PATH=$PWD:$PATH
-}
-
-@test "diff2html draws the page if it is there, without what it takes from the network" {
-    fake_diff2html
-    "$DIFF" 03 --html page.html
-    assert_equal "$(<page.html)" '<p>drawn</p>'
-    assert_regex "$(<arguments)" '--style line .*--title 03-thread-pool, after 02-threads$'
-    diff given <("$DIFF" 03)
-    "$DIFF" --all --side --html page.html
-    assert_regex "$(<arguments)" '--style side '
-    diff given <("$DIFF" --all | grep -v '^==')
-}
-
-@test "a diff2html that fails is told, and the old page stays" {
-    fake_diff2html
-    echo 'exit 1' >>diff2html
-    echo old >page.html
-    run --separate-stderr "$DIFF" 03 --html page.html
-    assert_equal "$stderr" 'scripts/diff: diff2html failed'
-    assert_status 1
-    assert_equal "$(<page.html)" old
-}
-
-@test "the page of the true diff2html needs nothing from elsewhere" {
-    command -v diff2html >/dev/null || skip 'no diff2html: npm install --global diff2html-cli'
-    "$DIFF" --all --html page.html
-    assert_self_contained page.html
-    assert_equal "$(grep -cE 'id="d2h-[0-9]+" class="d2h-file-wrapper"' page.html)" "$(lessons | wc -l)"
 }
 
 @test "a page that cannot be written is an error" {
