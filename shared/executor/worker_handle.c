@@ -97,7 +97,8 @@ bool has_usable_worker(const struct executor *executor)
 }
 
 /* The worker could not be started. As long as there are others, tasks are left to them,
-   and it is tried again later. If there are none, the next task fails with it. */
+   and it is tried again later. If there are none, the next task fails with it, and it is
+   tried again for the one after that. */
 static void start_failed(struct executor *executor, struct worker_handle *handle,
                          struct result why)
 {
@@ -107,7 +108,7 @@ static void start_failed(struct executor *executor, struct worker_handle *handle
         handle->delay = fmin(2 * handle->delay, longest_delay);
     } else {
         future = pool_take_next(executor);
-        handle->due = future == NULL ? INFINITY : 0;
+        handle->due = INFINITY;
     }
     if (future != NULL)
         pool_collect(executor->state, future, why);

@@ -5,7 +5,9 @@
  *
  *   - the first pthread_cond_wait(3) returns without a signal (a spurious wake-up);
  *   - a thread that a signal wakes gets the mutex after the others that want it;
- *   - time passes before a thread locks a mutex, and before it sleeps on a condition.
+ *   - time passes before a thread locks a mutex, and before it sleeps on a condition;
+ *   - a thread that locks a mutex between its first two waits gets it only when the main
+ *     thread has signalled or broadcast: what it has looked at before may have changed.
  *
  * pthread_create(3) returns when the new thread has come to its second wait; so what the
  * program does next, it does while its threads wait. If the new thread does something
@@ -29,6 +31,7 @@ enum {
     MOMENT = 20 * 1000 * 1000, /* nanoseconds */
     PATIENCE = 5 * MOMENT,     /* how long pthread_create() waits for the new thread */
     MOST_MOMENTS = 10, /* of each thread; so that thousands of pages take no hour */
+    MOST_SECONDS = 2,  /* how long a thread waits for the main thread to signal */
 };
 
 /* A new thread, and the one that has created it and waits. */
@@ -43,6 +46,10 @@ static int (*next_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *)
 static int (*next_wait)(pthread_cond_t *, pthread_mutex_t *);
 static int (*next_lock)(pthread_mutex_t *);
 static int (*next_unlock)(pthread_mutex_t *);
+static int (*next_signal)(pthread_cond_t *);
+static int (*next_broadcast)(pthread_cond_t *);
+
+static atomic_uint signals; /* and broadcasts, of the main thread */
 
 static _Thread_local bool is_created; /* not main's thread */
 static _Thread_local struct birth *birth;
@@ -55,6 +62,8 @@ __attribute__((constructor)) static void find_functions(void)
     *(void **)&next_wait = next_function("pthread_cond_wait");
     *(void **)&next_lock = next_function("pthread_mutex_lock");
     *(void **)&next_unlock = next_function("pthread_mutex_unlock");
+    *(void **)&next_signal = next_function("pthread_cond_signal");
+    *(void **)&next_broadcast = next_function("pthread_cond_broadcast");
 }
 
 static void let_time_pass(void)
@@ -117,14 +126,40 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- Waiting ---- */
 
+static void wait_for_signal_of_main(unsigned before)
+{
+    const int most = MOST_SECONDS * 1000;
+    for (int i = 0; i < most && atomic_load(&signals) == before; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
     if (next_lock == NULL)
         find_functions();
-    if (waits > 0)
+    if (waits > 0 && birth != NULL) {
+        unsigned before = atomic_load(&signals);
         end_birth();
+        wait_for_signal_of_main(before);
+    }
     let_time_pass();
     return next_lock(mutex);
+}
+
+int pthread_cond_signal(pthread_cond_t *condition)
+{
+    int error = next_signal(condition);
+    if (!is_created)
+        atomic_fetch_add(&signals, 1);
+    return error;
+}
+
+int pthread_cond_broadcast(pthread_cond_t *condition)
+{
+    int error = next_broadcast(condition);
+    if (!is_created)
+        atomic_fetch_add(&signals, 1);
+    return error;
 }
 
 int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)

@@ -34,6 +34,7 @@ teardown() {
 person() {
     mkdir -p "$1/01-sequential"
     {
+        printf "#include <%s.h>\n" signal sys/prctl unistd
         cat "$ROOT/lessons/01-sequential/main.c"
         printf '__attribute__((constructor)) static void first(void)\n{\n%s\n}\n' "${2:-}"
     } >"$1/01-sequential/main.c"
@@ -192,7 +193,7 @@ has_no_process() {
     local name=graded-$BASHPID
     export -f has_process has_no_process
     export PROGRAM=$COURSE/scripts/grade
-    person stuck "int prctl(int, ...); prctl(15 /* PR_SET_NAME */, \"$name\"); for (;;) pause();"
+    person stuck "prctl(PR_SET_NAME, \"$name\"); for (;;) pause();"
     begin_by env LIMIT=1000 "$PROGRAM" --plain --lesson 1 stuck
     await has_process "$name"
     end INT
