@@ -194,7 +194,8 @@ has_no_process() {
     export -f has_process has_no_process
     export PROGRAM=$COURSE/scripts/grade
     person stuck "prctl(PR_SET_NAME, \"$name\"); for (;;) pause();"
-    begin_by env LIMIT=1000 "$PROGRAM" --plain --lesson 1 stuck
+    begin_by env --ignore-environment PATH="$PATH" HOME="$CLASS/home" TMPDIR="$TMPDIR" \
+        LIMIT=1000 "$PROGRAM" --plain --lesson 1 stuck
     await has_process "$name"
     end INT
     assert_status 130
