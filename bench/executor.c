@@ -1,5 +1,5 @@
 /*
- * Our side: the executor of lessons 6 and 7.
+ * Our side: the executor of lessons 6 to 8.
  *
  *     executor threads COUNT [WORKERS [ROUNDS]]    seconds for COUNT empty tasks
  *     executor processes COUNT [WORKERS [ROUNDS]]  the same with processes; the tasks

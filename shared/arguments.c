@@ -23,6 +23,7 @@ enum {
     CERTIFICATES_OPTION = 256, /* these have no short form */
     TIMELINE_OPTION,
     TRACE_OPTION,
+    DEADLINE_OPTION,
     NOT_AN_OPTION = 1, /* what getopt_long(3) makes of a URL if asked by "-" */
 };
 
@@ -32,6 +33,7 @@ static const struct option long_options[] = {
     {"file", required_argument, NULL, 'f'},
     {"workers", required_argument, NULL, 'w'},
     {"timeout", required_argument, NULL, 't'},
+    {"deadline", required_argument, NULL, DEADLINE_OPTION},
     {"quiet", no_argument, NULL, 'q'},
     {"cacert", required_argument, NULL, CERTIFICATES_OPTION},
     {"timeline", no_argument, NULL, TIMELINE_OPTION},
@@ -61,6 +63,7 @@ _Noreturn static void help(const char *program, enum pool_kind pool)
         "  -w, --workers N     %s\n"
         "  -t, --timeout SEC   give up on one page after SEC seconds (default %d;\n"
         "                      fractions allowed)\n"
+        "%s"
         "  -q, --quiet         no progress on standard error\n"
         "      --cacert FILE   trust the certificates in FILE\n"
         "      --timeline      draw who did what when, on standard error, at the end\n"
@@ -70,9 +73,13 @@ _Noreturn static void help(const char *program, enum pool_kind pool)
         "\n"
         "Exit status: 0 all fetched; 1 some failed; 2 wrong usage; 130 after "
         "Ctrl-C.\n",
-        pool == WITH_POOL ? "workers in the pool (default 8)"
-                          : "no effect here: this lesson has no pool",
-        DEFAULT_TIMEOUT);
+        pool == WITHOUT_POOL ? "no effect here: this lesson has no pool"
+                             : "workers in the pool (default 8)",
+        DEFAULT_TIMEOUT,
+        pool == WITH_DEADLINE
+            ? "      --deadline SEC  give up on all pages that are not there after "
+              "SEC seconds\n"
+            : "");
 }
 
 /* Appends a copy of the URL. Without memory for the command line there is no way on. */
@@ -150,16 +157,16 @@ static size_t read_workers(const char *text, const char *program)
     return (size_t)workers;
 }
 
-static double read_timeout(const char *text, const char *program)
+static double read_seconds(const char *text, const char *option, const char *program)
 {
     char *end;
-    double timeout = strtod(text, &end);
+    double seconds = strtod(text, &end);
     /* A NaN is neither more nor less than anything. */
-    if (end == text || *end != '\0' || !(timeout > 0 && timeout <= LONGEST_TIMEOUT))
-        report_wrong_usage(
-            program, "--timeout takes seconds, more than 0 and at most %d, not '%s'",
-            LONGEST_TIMEOUT, text);
-    return timeout;
+    if (end == text || *end != '\0' || !(seconds > 0 && seconds <= LONGEST_TIMEOUT))
+        report_wrong_usage(program,
+                           "--%s takes seconds, more than 0 and at most %d, not '%s'",
+                           option, LONGEST_TIMEOUT, text);
+    return seconds;
 }
 
 static const char *read_certificates(const char *name, const char *program)
@@ -183,7 +190,11 @@ struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
 {
     const char *program = program_name(argv[0]);
     struct arguments arguments = {
-        .workers = DEFAULT_WORKERS, .timeout = DEFAULT_TIMEOUT, .program = program};
+        .workers = DEFAULT_WORKERS,
+        .timeout = DEFAULT_TIMEOUT,
+        .deadline = INFINITY,
+        .program = program,
+    };
     bool is_default = true;
     int option;
     while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
@@ -200,7 +211,12 @@ struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
             arguments.workers = read_workers(optarg, program);
             break;
         case 't':
-            arguments.timeout = read_timeout(optarg, program);
+            arguments.timeout = read_seconds(optarg, "timeout", program);
+            break;
+        case DEADLINE_OPTION:
+            if (pool != WITH_DEADLINE)
+                refuse_option("--deadline", program);
+            arguments.deadline = read_seconds(optarg, "deadline", program);
             break;
         case 'q':
             arguments.quiet = true;

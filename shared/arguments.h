@@ -10,6 +10,7 @@
 enum pool_kind {
     WITHOUT_POOL, /* --workers is understood, and the help says that it does nothing */
     WITH_POOL,
+    WITH_DEADLINE, /* a pool too; only here there is --deadline */
 };
 
 struct arguments {
@@ -17,6 +18,7 @@ struct arguments {
     size_t url_count;
     size_t workers;           /* 1 or more */
     double timeout;           /* for one page, in seconds, more than 0 */
+    double deadline;          /* for all pages, like timeout; INFINITY: there is none */
     const char *certificates; /* a file's name, in argv; or NULL */
     bool quiet;
     bool timeline;       /* draw one at the end */

@@ -1,5 +1,5 @@
 /*
- * calloc(3), checked, so that a lesson's line stays the line you see.
+ * Memory, checked, so that a lesson's line stays the line you see.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -17,6 +17,15 @@ static inline void *allocate(size_t count, size_t size)
     if (memory == NULL && count > 0)
         die("out of memory for %zu times %zu bytes", count, size);
     return memory;
+}
+
+/* Returns the pointer, which comes from a call that fails only without memory. If it is
+   NULL, the program ends with one line that says so. */
+static inline void *require_memory(void *pointer)
+{
+    if (pointer == NULL)
+        die("out of memory");
+    return pointer;
 }
 
 #endif

@@ -73,6 +73,10 @@ assert_ended() {
     is_true 07-executor-processes
 }
 
+@test "lesson 8's README is true" {
+    is_true 08-as-completed
+}
+
 @test "the other READMEs are true" {
     local readme
     for readme in README.md CONTRIBUTING.md bench/README.md tests/site/README.md; do

@@ -169,6 +169,10 @@ bites_executor() {
     bites 07-executor-processes
 }
 
+@test "lesson 8's checks catch each wrong version" {
+    bites 08-as-completed
+}
+
 @test "each check of a lesson's has a wrong version that it catches" {
     local file
     for file in "$ROOT"/tests/[0-9]*.bats; do
@@ -228,4 +232,14 @@ bites_executor() {
     done
     is_caught "$BUILD/06-executor-threads" 07-executor-processes \
         'its workers are the same processes from beginning to end'
+}
+
+@test "lesson 8's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool \
+        06-executor-threads 07-executor-processes; do
+        is_caught "$BUILD/$lesson" 08-as-completed 'its help explains --deadline, which takes seconds'
+    done
+    is_caught "$BUILD/07-executor-processes" 08-as-completed \
+        'a page that is held keeps no other from being printed, also into a pipe'
 }

@@ -120,6 +120,7 @@ static void check_arguments(const struct arguments *arguments)
     check(arguments->workers >= 1, "there is a worker");
     check(isfinite(arguments->timeout) && arguments->timeout > 0,
           "there is a time limit");
+    check(arguments->deadline > 0, "the deadline is not over");
 }
 
 static void read_arguments(int argc, char *argv[])
@@ -127,7 +128,7 @@ static void read_arguments(int argc, char *argv[])
     optind = 0; /* getopt(3) begins anew */
     if (setjmp(program_end) != 0)
         return;
-    struct arguments arguments = arguments_read(argc, argv, WITH_POOL);
+    struct arguments arguments = arguments_read(argc, argv, WITH_DEADLINE);
     check_arguments(&arguments);
 }
 

@@ -1,0 +1,158 @@
+# Lesson 8: titles as they arrive, and a deadline for all.
+
+load helper
+load contract
+
+# Step: as they arrive. Help: hint 1, "Your task"
+
+@test "a page that is held keeps no other from being printed, also into a pipe" {
+    local pipe=$BATS_TEST_TMPDIR/pipe line i
+    mkfifo "$pipe"
+    exec 5<>"$pipe"
+    pages 20 /page/1
+    begin_by bash -c 'exec "${@:2}" >"$1"' - "$pipe" \
+        "$PROGRAM" --workers 2 "$SITE/hold" "${urls[@]}"
+    for ((i = 0; i < 20; i++)); do
+        read -r -t "$LIMIT" line <&5 ||
+            wrong "20 titles should have come out of it while another page is held; $i did"
+        assert_is 'a line of its standard output' "$line" "$SITE/page/1	Page 1"
+    done
+    release
+    end
+    read -r -t "$LIMIT" line <&5 || true
+    assert_is 'the last line of its standard output' "$line" "$SITE/hold	Held"
+    assert_status 0
+}
+
+@test "it uses the interface, and neither threads nor processes itself" {
+    uses_the_interface
+}
+
+# Step: the pool. Help: hint 1, "Your task"
+
+@test "it has as many requests under way as workers, and never more" {
+    never_exceeds_its_workers
+}
+
+@test "it asks for as many pages at once as it has workers" {
+    asks_for_as_many_at_once_as_workers
+}
+
+@test "there may be fewer pages than workers, and none at all" {
+    takes_more_workers_than_pages_and_none_at_all
+}
+
+@test "there may be thousands of pages" {
+    { seq -f 'ftp://example.org/%.0f' 1 9999
+      echo "$SITE/page/1"
+      seq -f 'ftp://example.org/%.0f' 10001 19999; } >"$BATS_TEST_TMPDIR/urls"
+    fetch --quiet --file "$BATS_TEST_TMPDIR/urls"
+    assert_prints "$SITE/page/1	Page 1"
+    assert_is 'the number of pages that it refuses, of 19998 with ftp,' \
+        "$(grep ': neither http nor https$' <<<"$stderr" | sort -u | wc -l)" 19998
+    assert_status 1
+}
+
+# Step: the deadline. Help: hint 2, "Your task"
+
+@test "the deadline ends it with all workers in the middle of a page, and leaves none" {
+    pages 3 /hold
+    begin --workers 3 --deadline 1 "${urls[@]}"
+    end
+    assert_status 1
+    assert_prints ''
+    assert_tells_errors "error: $SITE/hold: not fetched within 1 s
+error: $SITE/hold: not fetched within 1 s
+error: $SITE/hold: not fetched within 1 s"
+    local workers
+    mapfile -t workers < <(workers_told)
+    gone "${workers[@]}"
+}
+
+@test "a page that has not begun by the deadline is never asked for, and has its line" {
+    pages 50 /hold
+    fetch --workers 2 --deadline 0.5 "${urls[@]}"
+    assert_status 1
+    assert_is 'the number of pages of 50 that were not fetched' \
+        "$(grep -c "^error: $SITE/hold: not fetched within 0.5 s$" <<<"$stderr")" 50
+    local requests
+    requests=$(ask /stats | jq .requests)
+    if ((requests > 2)); then
+        wrong "with 2 workers, it should ask for 2 pages that are held; it asked for $requests"
+    fi
+}
+
+@test "what has arrived before the deadline is printed" {
+    fetch --workers 2 --deadline 4 "$SITE/hold" "$SITE/page/1" "$SITE/status/404"
+    assert_prints "$SITE/page/1	Page 1"
+    assert_tells_errors "error: $SITE/status/404: HTTP status 404
+error: $SITE/hold: not fetched within 4 s"
+    assert_matches 'the last line on standard error' "${stderr##*$'\n'}" \
+        '^1 of 3 pages fetched in ' '1 of 3 pages fetched in 4.02 s'
+}
+
+@test "its help explains --deadline, which takes seconds" {
+    fetch --help
+    assert_matches 'what its help says of --deadline' "$output" \
+        '--deadline SEC +give up on all pages' \
+        '--deadline SEC  give up on all pages that are not there after SEC seconds'
+    fetch --deadline 0 "$SITE/page/1"
+    assert_status 2
+}
+
+# Step: a worker that dies. Help: hint 1, "Your task"
+
+@test "a worker that is killed costs the page that it had, and a new one takes its place" {
+    loses_one_page_to_a_worker_that_is_killed
+}
+
+@test "no worker outlives its parent, not even in the middle of a page" {
+    leaves_no_worker_when_it_is_killed
+}
+
+@test "Ctrl-C ends it with status 130, and leaves no worker" {
+    leaves_no_worker_on_ctrl_c
+}
+
+# Step: errors and options. Help: hint 3, "Your task"
+
+@test "a page that fails has one line that says why, and costs no other page" {
+    fetch --workers 1 "$SITE/page/1" "$SITE/status/404" "$SITE/reset" "$SITE/page/2"
+    assert_prints "$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+    assert_tells_errors "error: $SITE/status/404: HTTP status 404
+error: $SITE/reset: the connection broke: Connection reset by peer"
+}
+
+@test "its exit status is 1 if a page failed" {
+    exits_with_1_if_a_page_failed
+}
+
+@test "it tells at the end how many pages it has fetched" {
+    tells_how_many_it_has_fetched
+}
+
+@test "--quiet leaves nothing but the errors on standard error" {
+    is_quiet
+}
+
+@test "--timeout holds for each page" {
+    fetch --timeout 0.7 --workers 1 "$SITE/page/1" "$SITE/silent" "$SITE/page/2"
+    assert_prints "$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+    assert_tells_errors "error: $SITE/silent: timed out after 0.7 s"
+}
+
+@test "its help says that --workers is the size of its pool" {
+    says_that_it_has_a_pool
+}
+
+@test "if no process can be started, one line says so" {
+    says_so_without_processes
+}
+
+# Step: memory and races. Help: hint 3, "Your task"
+
+@test "a sanitizer finds no leak, no race and no wrong access" {
+    a_sanitizer_finds_nothing /gather/3
+}
