@@ -17,6 +17,7 @@ static const char *const sites[] = {
 
 enum {
     DEFAULT_WORKERS = 8,
+    DEFAULT_TRANSFERS = 1000,
     MOST_WORKERS = 1000000,
     DEFAULT_TIMEOUT = 30,
     LONGEST_TIMEOUT = 1000000,
@@ -50,6 +51,13 @@ static const char *program_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
+static const char *const words_on_workers[] = {
+    [WITHOUT_POOL] = "no effect here: this lesson has no pool",
+    [WITH_POOL] = "workers in the pool (default 8)",
+    [WITH_DEADLINE] = "workers in the pool (default 8)",
+    [WITH_LOOP] = "transfers at once (default 1000)",
+};
+
 _Noreturn static void help(const char *program, enum pool_kind pool)
 {
     report_help(
@@ -73,9 +81,7 @@ _Noreturn static void help(const char *program, enum pool_kind pool)
         "\n"
         "Exit status: 0 all fetched; 1 some failed; 2 wrong usage; 130 after "
         "Ctrl-C.\n",
-        pool == WITHOUT_POOL ? "no effect here: this lesson has no pool"
-                             : "workers in the pool (default 8)",
-        DEFAULT_TIMEOUT,
+        words_on_workers[pool], DEFAULT_TIMEOUT,
         pool == WITH_DEADLINE
             ? "      --deadline SEC  give up on all pages that are not there after "
               "SEC seconds\n"
@@ -190,7 +196,7 @@ struct arguments arguments_read(int argc, char *argv[], enum pool_kind pool)
 {
     const char *program = program_name(argv[0]);
     struct arguments arguments = {
-        .workers = DEFAULT_WORKERS,
+        .workers = pool == WITH_LOOP ? DEFAULT_TRANSFERS : DEFAULT_WORKERS,
         .timeout = DEFAULT_TIMEOUT,
         .deadline = INFINITY,
         .program = program,

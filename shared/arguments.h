@@ -11,6 +11,7 @@ enum pool_kind {
     WITHOUT_POOL, /* --workers is understood, and the help says that it does nothing */
     WITH_POOL,
     WITH_DEADLINE, /* a pool too; only here there is --deadline */
+    WITH_LOOP,     /* --workers is how many transfers are under way at once */
 };
 
 struct arguments {

@@ -57,6 +57,7 @@ struct client {
     size_t socket_count;
     size_t opened;     /* since the last request was sent */
     uint64_t received; /* bytes, on the socket that was closed last */
+    bool has_ended;    /* it only waits for its last socket to be closed */
 };
 
 /* A client that is the parent's: left alone, and kept here so that a leak checker sees
@@ -98,7 +99,9 @@ static void free_client(void *pointer)
     }
     curl_easy_cleanup(client->curl);
     curl_slist_free_all(client->headers);
-    free(client);
+    client->has_ended = true;
+    if (client->socket_count == 0)
+        free(client);
 }
 
 static void lift_descriptor_limit(void)
@@ -434,7 +437,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
     return descriptor;
 }
 
-/* And this to close it. */
+/* And this to close it. A loop may do that when the transfer has long ended. */
 static int close_socket(void *context, curl_socket_t descriptor)
 {
     struct client *client = context;
@@ -443,6 +446,8 @@ static int close_socket(void *context, curl_socket_t descriptor)
         if (client->sockets[i] == descriptor)
             client->sockets[i] = client->sockets[--client->socket_count];
     }
+    if (client->has_ended && client->socket_count == 0)
+        free(client);
     return close(descriptor);
 }
 
@@ -510,8 +515,7 @@ static struct client *new_client(void)
     client->owner = getpid();
     client->headers = new_headers();
     client->curl = curl_easy_init();
-    if (client->headers == NULL || client->curl == NULL || !set_options(client) ||
-        pthread_setspecific(client_key, client) != 0) {
+    if (client->headers == NULL || client->curl == NULL || !set_options(client)) {
         free_client(client);
         return NULL;
     }
@@ -526,7 +530,12 @@ static struct client *own_client(void)
         return client;
     if (client != NULL)
         inherited_client = client;
-    return new_client();
+    client = new_client();
+    if (client != NULL && pthread_setspecific(client_key, client) != 0) {
+        free_client(client);
+        client = NULL;
+    }
+    return client;
 }
 
 /* The status of the last response; 0 if there was none. */
@@ -677,15 +686,21 @@ static long milliseconds_left(const struct request *request)
     return left > 0.001 ? (long)ceil(left * 1000) : 1; /* 0 would mean "for ever" */
 }
 
-/* Makes the transfer, with what libcurl knows of no other page. */
-static CURLcode perform(struct request *request)
+/* Prepares the transfer, with what libcurl knows of no other page. */
+static CURLcode prepare(struct request *request)
 {
     CURL *curl = request->client->curl;
     request->client->opened = 0;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL"); /* forget them */
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds_left(request));
-    return code == CURLE_OK ? curl_easy_perform(curl) : code;
+    return code;
+}
+
+static CURLcode perform(struct request *request)
+{
+    CURLcode code = prepare(request);
+    return code == CURLE_OK ? curl_easy_perform(request->client->curl) : code;
 }
 
 /* Makes it once more, on new connections: nobody has answered there before being asked.
@@ -702,7 +717,8 @@ static CURLcode perform_afresh(struct request *request)
     return code;
 }
 
-static CURLcode transfer(struct request *request, const char *url)
+/* Sets what belongs to this request. */
+static CURLcode address(struct request *request, const char *url)
 {
     CURL *curl = request->client->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -714,13 +730,17 @@ static CURLcode transfer(struct request *request, const char *url)
         code = curl_easy_setopt(curl, CURLOPT_PREREQDATA, request);
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request);
+    return code;
+}
+
+static CURLcode transfer(struct request *request, const char *url)
+{
+    CURLcode code = address(request, url);
     if (code == CURLE_OK)
         code = perform(request);
     if (request->is_unasked)
         code = perform_afresh(request);
-    if (code == CURLE_OK && !request->has_enough)
-        end_body(request);
-    return request->has_enough ? CURLE_OK : code;
+    return code;
 }
 
 /* Notes how far the transfer came, and when. What it did not come to is 0. */
@@ -752,33 +772,52 @@ static struct result outcome(const struct request *request, CURLcode code)
     return (struct result){.status = RESULT_OK};
 }
 
-static struct result get(const char *url, http_receive *receive, void *context,
-                         float marks[SPAN_MARKS])
+/* Why there can be no request to the URL; NULL: there can. */
+static const char *obstacle_to(const char *url)
 {
     if (url[0] == '\0')
-        return result_failed("empty URL");
+        return "empty URL";
     if (strlen(url) > LONGEST_URL)
-        return result_failed("the URL is too long");
-    if (libcurl_status != CURLE_OK)
-        return result_failed("libcurl does not start");
-    struct client *client = own_client();
-    if (client == NULL)
-        return result_failed("out of memory");
+        return "the URL is too long";
+    return libcurl_status == CURLE_OK ? NULL : "libcurl does not start";
+}
 
+static struct request new_request(struct client *client, http_receive *receive,
+                                  void *context)
+{
     client->socket_error = 0;
-    struct request request = {
+    return (struct request){
         .client = client,
         .receive = receive,
         .context = context,
         .deadline = monotonic_seconds() + time_limit,
         .sent_to = -1,
     };
-    CURLcode code = transfer(&request, url);
-    note(client->curl, marks);
-    struct result result = outcome(&request, code);
-    free(request.content_type);
-    unpacker_free(request.unpacker);
+}
+
+/* What came of the request, whose transfer has ended. Frees what belongs to it. */
+static struct result end_request(struct request *request, CURLcode code,
+                                 float marks[SPAN_MARKS])
+{
+    if (code == CURLE_OK && !request->has_enough)
+        end_body(request);
+    note(request->client->curl, marks);
+    struct result result = outcome(request, code);
+    free(request->content_type);
+    unpacker_free(request->unpacker);
     return result;
+}
+
+static struct result get(const char *url, http_receive *receive, void *context,
+                         float marks[SPAN_MARKS])
+{
+    const char *obstacle = obstacle_to(url);
+    struct client *client = obstacle == NULL ? own_client() : NULL;
+    if (client == NULL)
+        return result_failed("%s", obstacle == NULL ? "out of memory" : obstacle);
+    struct request request = new_request(client, receive, context);
+    CURLcode code = transfer(&request, url);
+    return end_request(&request, code, marks);
 }
 
 struct result http_get(const char *url, http_receive *receive, void *context)
@@ -787,5 +826,59 @@ struct result http_get(const char *url, http_receive *receive, void *context)
     struct result result = get(url, receive, context, span.marks);
     span_end(&span);
     result.span = span;
+    return result;
+}
+
+/* ---- A GET that a loop drives ---- */
+
+struct http_transfer {
+    struct request request;
+    struct span span;
+};
+
+/* Whether the handle is ready for a loop. What a loop's connections are used for again,
+   nobody could tell before a request (before_request()): so they are not. */
+static bool prepare_for_loop(struct request *request, const char *url)
+{
+    request->refusal = obstacle_to(url);
+    if (request->refusal != NULL)
+        url = ""; /* libcurl refuses it at once */
+    return address(request, url) == CURLE_OK && prepare(request) == CURLE_OK &&
+           curl_easy_setopt(request->client->curl, CURLOPT_FORBID_REUSE, 1L) ==
+               CURLE_OK &&
+           curl_easy_setopt(request->client->curl, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+}
+
+struct http_transfer *http_begin(const char *url, http_receive *receive, void *context)
+{
+    struct http_transfer *transfer = malloc(sizeof(*transfer));
+    struct client *client = new_client();
+    if (transfer == NULL || client == NULL) {
+        free(transfer);
+        free_client(client);
+        return NULL;
+    }
+    transfer->span = span_begin();
+    transfer->request = new_request(client, receive, context);
+    if (prepare_for_loop(&transfer->request, url))
+        return transfer;
+    free_client(client);
+    free(transfer);
+    return NULL;
+}
+
+void *http_handle(struct http_transfer *transfer)
+{
+    return transfer->request.client->curl;
+}
+
+struct result http_end(struct http_transfer *transfer, int code)
+{
+    struct span span = transfer->span;
+    struct result result = end_request(&transfer->request, (CURLcode)code, span.marks);
+    span_end(&span);
+    result.span = span;
+    free_client(transfer->request.client);
+    free(transfer);
     return result;
 }

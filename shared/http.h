@@ -74,6 +74,20 @@ void http_open(double timeout, const char *certificates);
    did it, and when, with the marks above. */
 struct result http_get(const char *url, http_receive *receive, void *context);
 
+/*
+ * A GET that a loop drives, with libcurl's multi interface (libcurl-multi(3)): begin it,
+ * add its handle, a CURL *, to a multi; when the multi says that the transfer is done,
+ * remove the handle, and end the GET with the CURLcode that the multi has told. Meanwhile
+ * nothing waits. Each GET has a connection of its own. The result is that of http_get();
+ * its span is of the worker that the running thread is called when the GET begins.
+ *
+ * http_begin() returns NULL without memory. A GET that has begun has to be ended.
+ */
+struct http_transfer;
+struct http_transfer *http_begin(const char *url, http_receive *receive, void *context);
+void *http_handle(struct http_transfer *transfer);
+struct result http_end(struct http_transfer *transfer, int code);
+
 /* Frees all that the calling thread and libcurl hold. The other threads have ended. */
 void http_close(void);
 

@@ -31,6 +31,13 @@ enum {
     STATUS_INTERRUPTED = 130,
 };
 
+/* A page of the command line. */
+struct given {
+    const char *url;
+    size_t number;   /* from 1 */
+    size_t reported; /* of the pages with this URL, in the first of them */
+};
+
 static struct {
     size_t page_count;
     size_t done;
@@ -45,6 +52,7 @@ static struct {
     bool has_timeline;
     struct visit *visits; /* what both show; NULL: there is neither */
     size_t visit_count;
+    struct given *given; /* for both; sorted by URL, then by number */
 } report;
 
 static void on_interrupt(int signal_number)
@@ -74,6 +82,14 @@ static void occupy_standard_descriptors(void)
         close(descriptor);
 }
 
+static int compare_given(const void *left, const void *right)
+{
+    const struct given *one = left;
+    const struct given *other = right;
+    int order = strcmp(one->url, other->url);
+    return order != 0 ? order : one->number < other->number ? -1 : 1;
+}
+
 /* For the timeline, the trace, or both. */
 static void prepare_visits(const struct arguments *arguments)
 {
@@ -88,8 +104,12 @@ static void prepare_visits(const struct arguments *arguments)
     }
     if (report.has_timeline || report.trace != NULL) {
         report.visits = calloc(report.page_count + 1, sizeof(*report.visits));
-        if (report.visits == NULL)
+        report.given = calloc(report.page_count + 1, sizeof(*report.given));
+        if (report.visits == NULL || report.given == NULL)
             die("out of memory for a timeline of %zu pages", report.page_count);
+        for (size_t i = 0; i < report.page_count; i++)
+            report.given[i] = (struct given){.url = arguments->urls[i], .number = i + 1};
+        qsort(report.given, report.page_count, sizeof(*report.given), compare_given);
     }
 }
 
@@ -150,15 +170,35 @@ static void print_title(const char *url, const char *title)
     free(tidy_url);
 }
 
+/* The number of the page with this URL that is reported now, in the order in which they
+   were given; of pages with the same URL, of the first that has not been reported. */
+static size_t number_of(const char *url)
+{
+    size_t first = 0;
+    size_t end = report.page_count;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (strcmp(report.given[middle].url, url) < 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    size_t page = first + report.given[first].reported++;
+    return page < report.page_count ? report.given[page].number : report.done;
+}
+
 /* Keeps what the timeline and the trace will show of a page. */
 static void keep_visit(const char *url, const struct result *title)
 {
-    if (report.visits == NULL || title->span.pid == 0)
+    if (report.visits == NULL)
+        return;
+    size_t number = number_of(url);
+    if (title->span.pid == 0)
         return; /* nobody lived to say when it was */
     const char *place = place_of(url);
     struct visit *visit = &report.visits[report.visit_count];
     *visit = (struct visit){
-        .number = report.done,
+        .number = number,
         .has_failed = title->status != RESULT_OK,
         .place = text_tidy(place, strlen(place)),
         .span = title->span,
@@ -274,6 +314,7 @@ static bool show_visits(void)
         free(report.visits[i].error);
     }
     free(report.visits);
+    free(report.given);
     return is_written;
 }
 

@@ -389,11 +389,48 @@ static bool receive(void *context, const struct http_piece *piece)
     return !page->is_finished;
 }
 
+/* What came of a page that was fetched like that. */
+static struct result end_page(struct page *page, struct result fetched)
+{
+    free(page->bytes);
+    page->result.span = fetched.span;
+    return fetched.status == RESULT_OK ? page->result : fetched;
+}
+
 struct result get_title(const char *url)
 {
     struct page page = {0};
     struct result fetched = http_get(url, receive, &page);
-    free(page.bytes);
-    page.result.span = fetched.span;
-    return fetched.status == RESULT_OK ? page.result : fetched;
+    return end_page(&page, fetched);
+}
+
+/* ---- In a loop ---- */
+
+struct title_transfer {
+    struct page page;
+    struct http_transfer *http;
+};
+
+struct title_transfer *title_begin(const char *url)
+{
+    struct title_transfer *transfer = calloc(1, sizeof(*transfer));
+    if (transfer != NULL)
+        transfer->http = http_begin(url, receive, &transfer->page);
+    if (transfer == NULL || transfer->http != NULL)
+        return transfer;
+    free(transfer);
+    return NULL;
+}
+
+void *title_handle(struct title_transfer *transfer)
+{
+    return http_handle(transfer->http);
+}
+
+struct result title_end(struct title_transfer *transfer, int code)
+{
+    struct result fetched = http_end(transfer->http, code);
+    struct result title = end_page(&transfer->page, fetched);
+    free(transfer);
+    return title;
 }

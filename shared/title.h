@@ -30,4 +30,17 @@ enum { TITLE_WITHIN = 4 * 1024 * 1024 };
  */
 struct result get_title(const char *url);
 
+/*
+ * The same for a loop that drives many transfers with libcurl's multi interface: begin
+ * the page, add its handle, a CURL *, to a multi; when the multi says that the transfer
+ * is done, remove the handle, and end the page with the CURLcode that the multi has told,
+ * which gives its title. http.h says more.
+ *
+ * title_begin() returns NULL without memory. A page that has begun has to be ended.
+ */
+struct title_transfer;
+struct title_transfer *title_begin(const char *url);
+void *title_handle(struct title_transfer *transfer);
+struct result title_end(struct title_transfer *transfer, int code);
+
 #endif

@@ -6,22 +6,7 @@ load contract
 # Step: as they arrive. Help: hint 1, "Your task"
 
 @test "a page that is held keeps no other from being printed, also into a pipe" {
-    local pipe=$BATS_TEST_TMPDIR/pipe line i
-    mkfifo "$pipe"
-    exec 5<>"$pipe"
-    pages 20 /page/1
-    begin_by bash -c 'exec "${@:2}" >"$1"' - "$pipe" \
-        "$PROGRAM" --workers 2 "$SITE/hold" "${urls[@]}"
-    for ((i = 0; i < 20; i++)); do
-        read -r -t "$LIMIT" line <&5 ||
-            wrong "20 titles should have come out of it while another page is held; $i did"
-        assert_is 'a line of its standard output' "$line" "$SITE/page/1	Page 1"
-    done
-    release
-    end
-    read -r -t "$LIMIT" line <&5 || true
-    assert_is 'the last line of its standard output' "$line" "$SITE/hold	Held"
-    assert_status 0
+    prints_each_when_it_arrives
 }
 
 @test "it uses the interface, and neither threads nor processes itself" {
@@ -43,14 +28,7 @@ load contract
 }
 
 @test "there may be thousands of pages" {
-    { seq -f 'ftp://example.org/%.0f' 1 9999
-      echo "$SITE/page/1"
-      seq -f 'ftp://example.org/%.0f' 10001 19999; } >"$BATS_TEST_TMPDIR/urls"
-    fetch --quiet --file "$BATS_TEST_TMPDIR/urls"
-    assert_prints "$SITE/page/1	Page 1"
-    assert_is 'the number of pages that it refuses, of 19998 with ftp,' \
-        "$(grep ': neither http nor https$' <<<"$stderr" | sort -u | wc -l)" 19998
-    assert_status 1
+    fetches_many_as_they_arrive
 }
 
 # Step: the deadline. Help: hint 2, "Your task"
@@ -117,11 +95,7 @@ error: $SITE/hold: not fetched within 4 s"
 # Step: errors and options. Help: hint 3, "Your task"
 
 @test "a page that fails has one line that says why, and costs no other page" {
-    fetch --workers 1 "$SITE/page/1" "$SITE/status/404" "$SITE/reset" "$SITE/page/2"
-    assert_prints "$SITE/page/1	Page 1
-$SITE/page/2	Page 2"
-    assert_tells_errors "error: $SITE/status/404: HTTP status 404
-error: $SITE/reset: the connection broke: Connection reset by peer"
+    loses_no_page_as_they_arrive
 }
 
 @test "its exit status is 1 if a page failed" {
@@ -137,10 +111,7 @@ error: $SITE/reset: the connection broke: Connection reset by peer"
 }
 
 @test "--timeout holds for each page" {
-    fetch --timeout 0.7 --workers 1 "$SITE/page/1" "$SITE/silent" "$SITE/page/2"
-    assert_prints "$SITE/page/1	Page 1
-$SITE/page/2	Page 2"
-    assert_tells_errors "error: $SITE/silent: timed out after 0.7 s"
+    times_out_page_by_page_as_they_arrive
 }
 
 @test "its help says that --workers is the size of its pool" {

@@ -565,3 +565,53 @@ waits_for_all_before_it_prints() {
     assert_is 'the line on standard error before the last' \
         "$(tail -n 2 <<<"$stderr" | head -n 1)" 'Done'
 }
+
+# What a program keeps that prints the titles as they arrive.
+
+# prints_each_when_it_arrives: a page that is held keeps no other from coming out of a pipe.
+prints_each_when_it_arrives() {
+    local pipe=$BATS_TEST_TMPDIR/pipe line i
+    mkfifo "$pipe"
+    exec 5<>"$pipe"
+    pages 20 /page/1
+    begin_by bash -c 'exec "${@:2}" >"$1"' - "$pipe" \
+        "$PROGRAM" --workers 2 "$SITE/hold" "${urls[@]}"
+    for ((i = 0; i < 20; i++)); do
+        read -r -t "$LIMIT" line <&5 ||
+            wrong "20 titles should have come out of it while another page is held; $i did"
+        assert_is 'a line of its standard output' "$line" "$SITE/page/1	Page 1"
+    done
+    release
+    end
+    read -r -t "$LIMIT" line <&5 || true
+    assert_is 'the last line of its standard output' "$line" "$SITE/hold	Held"
+    assert_status 0
+}
+
+# fetches_many_as_they_arrive: like fetches_many, in any order.
+fetches_many_as_they_arrive() {
+    { seq -f 'ftp://example.org/%.0f' 1 9999
+      echo "$SITE/page/1"
+      seq -f 'ftp://example.org/%.0f' 10001 19999; } >"$BATS_TEST_TMPDIR/urls"
+    fetch --quiet --file "$BATS_TEST_TMPDIR/urls"
+    assert_prints "$SITE/page/1	Page 1"
+    assert_is 'the number of pages that it refuses, of 19998 with ftp,' \
+        "$(grep ': neither http nor https$' <<<"$stderr" | sort -u | wc -l)" 19998
+    assert_status 1
+}
+
+# loses_no_page_as_they_arrive: with one page at a time, the order is known.
+loses_no_page_as_they_arrive() {
+    fetch --workers 1 "$SITE/page/1" "$SITE/status/404" "$SITE/reset" "$SITE/page/2"
+    assert_prints "$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+    assert_tells_errors "error: $SITE/status/404: HTTP status 404
+error: $SITE/reset: the connection broke: Connection reset by peer"
+}
+
+times_out_page_by_page_as_they_arrive() {
+    fetch --timeout 0.7 --workers 1 "$SITE/page/1" "$SITE/silent" "$SITE/page/2"
+    assert_prints "$SITE/page/1	Page 1
+$SITE/page/2	Page 2"
+    assert_tells_errors "error: $SITE/silent: timed out after 0.7 s"
+}

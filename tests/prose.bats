@@ -77,6 +77,10 @@ assert_ended() {
     is_true 08-as-completed
 }
 
+@test "lesson 9's README is true" {
+    is_true 09-event-loop
+}
+
 @test "the other READMEs are true" {
     local readme
     for readme in README.md CONTRIBUTING.md bench/README.md tests/site/README.md; do

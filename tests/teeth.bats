@@ -173,6 +173,10 @@ bites_executor() {
     bites 08-as-completed
 }
 
+@test "lesson 9's checks catch each wrong version" {
+    bites 09-event-loop
+}
+
 @test "each check of a lesson's has a wrong version that it catches" {
     local file
     for file in "$ROOT"/tests/[0-9]*.bats; do
@@ -242,4 +246,14 @@ bites_executor() {
     done
     is_caught "$BUILD/07-executor-processes" 08-as-completed \
         'a page that is held keeps no other from being printed, also into a pipe'
+}
+
+@test "lesson 9's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool \
+        06-executor-threads 07-executor-processes 08-as-completed; do
+        is_caught "$BUILD/$lesson" 09-event-loop 'its help says what --workers means here'
+    done
+    is_caught "$BUILD/08-as-completed" 09-event-loop \
+        'it is one process with one thread, however many pages are under way'
 }

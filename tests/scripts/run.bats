@@ -25,7 +25,7 @@ lessons() {
     for lesson in $(lessons); do
         assert_line "== $lesson"
         assert_line --regexp "^$lesson +5 +[0-9]+\.[0-9]{2}  #+$"
-        assert_line --regexp "^${lesson%%-*} (main|thread-1|process-1) +\[[1-5]\.*=*\]"
+        assert_line --regexp "^${lesson%%-*} (main|thread-1|process-1|loop-1) +\[[1-5]\.*=*\]"
     done
     assert_equal "$(grep -c $'\tTalk Python To Me Podcast$' <<<"$output")" "$(lessons | wc -l)"
     assert_regex "${lines[-1]}" '^ +\|0 s .*\|1 '
@@ -39,7 +39,7 @@ lessons() {
     stop_site
     assert_status 1
     assert_line --regexp '^01-sequential +1 '
-    assert_line --regexp '^02 thread-2 +(\||#|\[.*x)'
+    assert_line --regexp '^02 thread-[12] +(\||#|\[.*x)'
     run "$ROOT/scripts/run" --nonsense
     assert_status 2
     assert_output "scripts/run: unrecognized option '--nonsense'"
