@@ -51,6 +51,7 @@ refuses() {
     refuses -t nan -- "$timeout 'nan'"
     refuses -t inf -- "$timeout 'inf'"
     refuses -t 5s -- "$timeout '5s'"
+    refuses --deadline 1 -- "there is no option '--deadline'"
     refuses --nonsense -- "there is no option '--nonsense'"
     refuses -z -- "there is no option '-z'"
     refuses -qz "$SITE/page/1" -- "there is no option '-z'"
@@ -60,6 +61,15 @@ refuses() {
     refuses --trace -- '--trace needs a value'
     refuses --trace nowhere/x -- 'cannot write nowhere/x: No such file or directory'
     refuses --cacert nowhere.pem -- 'cannot open nowhere.pem: No such file or directory'
+}
+
+@test "a program that has a deadline refuses what is none" {
+    PROGRAM=$BUILD/08-as-completed
+    local deadline='--deadline takes seconds, more than 0 and at most 1000000, not'
+    refuses --deadline 0 -- "$deadline '0'"
+    refuses --deadline nan -- "$deadline 'nan'"
+    refuses --deadline 5s -- "$deadline '5s'"
+    refuses --deadline -- '--deadline needs a value'
 }
 
 @test "a file of URLs that cannot be read is wrong usage" {
