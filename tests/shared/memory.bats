@@ -54,6 +54,10 @@ takes_at_most_1_gb() {
     takes_at_most_1_gb 07-executor-processes
 }
 
+@test "a loop with 50 pages of 4 MB takes at most 1 GB" {
+    takes_at_most_1_gb 09-event-loop
+}
+
 @test "a page that takes too much memory to parse is an error that says so" {
     local tries=0
     use_program 01-sequential
