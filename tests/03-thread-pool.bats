@@ -18,7 +18,7 @@ load contract
 }
 
 @test "it tells when it begins with a page, and which thread has it" {
-    tells_which_thread_has_a_page
+    tells_which_worker_has_a_page thread
 }
 
 @test "its help says that --workers is the size of its pool" {

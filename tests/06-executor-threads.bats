@@ -32,7 +32,7 @@ load contract
 }
 
 @test "it tells when it begins with a page, and which thread has it" {
-    tells_which_thread_has_a_page
+    tells_which_worker_has_a_page thread
 }
 
 @test "a page that takes long keeps one worker and no other" {

@@ -51,14 +51,7 @@ asleep() {
 }
 
 @test "it tells when it begins with a page, and in which place of the loop" {
-    pages 6 /gather/3
-    begin --workers 3 "${urls[@]}"
-    end
-    assert_is 'what it tells of pages that begin, sorted and counted,' \
-        "$(grep '^Getting' "$err" | sort | uniq -c | sed 's/^ *//')" \
-        "2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: loop-1
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: loop-2
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: loop-3"
+    tells_which_worker_has_a_page loop
 }
 
 # Step: beginning and end. Help: hint 3, "Your task"

@@ -218,15 +218,16 @@ has_a_thread_for_each_worker() {
     assert_status 0
 }
 
-tells_which_thread_has_a_page() {
+# tells_which_worker_has_a_page KIND: "thread" or "loop".
+tells_which_worker_has_a_page() {
     pages 6 /gather/3
     begin --workers 3 "${urls[@]}"
     end
     assert_is 'what it tells of pages that begin, sorted and counted,' \
         "$(grep '^Getting' "$err" | sort | uniq -c | sed 's/^ *//')" \
-        "2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-1
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-2
-2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: thread-3"
+        "2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: $1-1
+2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: $1-2
+2 Getting title from ${SITE#http://}/gather/3, PID: $pid, worker: $1-3"
 }
 
 says_so_without_threads() {
