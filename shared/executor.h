@@ -47,9 +47,9 @@ struct as_completed;
  * A task that ends its worker costs its own result, which is RESULT_BROKEN, and another
  * worker takes the place: pthread_exit(3) ends a thread, exit(3) and a signal a process.
  * A pool's thread cannot be cancelled (pthread_cancel(3)) unless a task of it enables
- * that. In a process, exit(3) runs the handlers that the task has
- * registered with atexit(3), and not those of its parent. What a task has printed
- * through stdio is written when it returns.
+ * that; nor may a task detach its thread (pthread_detach(3)). In a process, exit(3) runs
+ * the handlers that the task has registered with atexit(3), and not those of its parent.
+ * What a task has printed through stdio is written when it returns.
  */
 typedef struct result (*task_fn)(const char *argument);
 
@@ -99,9 +99,9 @@ struct executor_options {
  * errno why. Free it with executor_free().
  *
  * Returns NULL if not even one can be started, with errno as pthread_create(3), fork(2)
- * or socketpair(2) left it; or with ENOTSUP if an option asks for what such a pool cannot
- * do: a thread cannot be killed, so a thread pool has neither a time limit for tasks nor
- * a maximum of tasks per worker.
+ * or socketpair(2) left it, or ECHILD if the small process (see below) has died; or with
+ * ENOTSUP if an option asks for what such a pool cannot do: a thread cannot be killed, so
+ * a thread pool has neither a time limit for tasks nor a maximum of tasks per worker.
  *
  * Processes are forked from a small process of their own, which this call forks: open
  * the pool before you start threads. All output streams are flushed before (fflush(3)
@@ -196,8 +196,8 @@ void executor_free(struct executor *executor);
 /*
  * Waits until the task is done. The result belongs to the future, and lives as long; its
  * text is never NULL. A future of NULL, which a submit that failed returned, is
- * RESULT_FAILED. This, and every other call below that waits for futures, is a
- * cancellation point (pthread_cancel(3)).
+ * RESULT_FAILED. This, and every other call here that waits, is a cancellation point
+ * (pthread_cancel(3)).
  *
  * In a task: if the task waits for another one of the same thread pool that has not
  * begun, the call runs that one itself, on the same stack, so that even a pool of one
@@ -213,7 +213,8 @@ void executor_free(struct executor *executor);
 const struct result *future_result(struct future *future);
 
 /* The same, but waits at most this many seconds. If the task is not done then
-   (future_done() says so), the result is RESULT_TIMED_OUT, and the future goes on. */
+   (future_done() says so), the result is RESULT_TIMED_OUT, and the future goes on. No
+   limit ends a task that the call runs itself, in a task of the same thread pool. */
 const struct result *future_result_within(struct future *future, double seconds);
 
 /* The argument that the task has, a copy of what was submitted. It lives as long as the
@@ -267,7 +268,7 @@ bool futures_wait(struct future *const futures[], size_t count, enum wait_until 
 
 /*
  * The futures one by one as they are done, first those that are so already. Each costs
- * the same, however many there are. All of it must be over within `seconds` from now.
+ * the same, however many there are. `seconds` from now the time is over.
  *
  *     struct as_completed *completed = as_completed_open(futures, count, INFINITY);
  *     while ((future = as_completed_next(completed)) != NULL)
@@ -280,9 +281,10 @@ bool futures_wait(struct future *const futures[], size_t count, enum wait_until 
 struct as_completed *as_completed_open(struct future *const futures[], size_t count,
                                        double seconds);
 
-/* The next one that is done; waits for it. Returns NULL with errno 0 after the last,
-   with ETIMEDOUT when the time is over, with EDEADLK or EPERM as future_result() does,
-   and with EINVAL if `completed` is NULL. */
+/* The next one that is done; waits for it. Returns NULL with errno 0 after the last, with
+   EDEADLK or EPERM as future_result() does, and with EINVAL if `completed` is NULL. When
+   the time is over it returns NULL with ETIMEDOUT, even if there are more that are done;
+   after that it returns those, and NULL with ETIMEDOUT if there is none. */
 struct future *as_completed_next(struct as_completed *completed);
 
 /* NULL is nothing to do. */

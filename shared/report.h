@@ -43,7 +43,7 @@ void report_page(const char *url, const struct result *title);
  * Each prints the line, unless quiet. Call report_wait() when the workers have been
  * started and before the program waits for the first title, and report_done() when all
  * titles are there. In between pages may begin, which the progress bar counts; nothing
- * else may be told.
+ * else may be told. A program that prints titles as they come calls neither.
  */
 void report_wait(const char *line);
 void report_done(const char *line);

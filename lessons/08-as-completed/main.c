@@ -23,17 +23,17 @@ static struct result fetch(const char *url)
     return get_title(url);
 }
 
-/* Prints the pages that have not arrived as failed, and has no worker go on with them. */
-static void give_up(struct executor *executor, struct as_completed *completed,
-                    double deadline)
+/* Has no worker go on, and prints what is left: as failed, unless it has just arrived. */
+static void give_up(struct executor *executor, struct as_completed *left, double deadline)
 {
     struct result late = result_failed("not fetched within %g s", deadline);
-    struct future *future;
     executor_kill_workers(executor);
     executor_shutdown_now(executor); /* now each future is done */
-    while ((future = as_completed_next(completed)) != NULL) {
-        late.span = future_result(future)->span;
-        report_page(future_argument(future), &late);
+    for (struct future *future; (future = as_completed_next(left)) != NULL;) {
+        const struct result *result = future_result(future);
+        bool has_come = result->status == RESULT_OK || result->status == RESULT_FAILED;
+        late.span = result->span;
+        report_page(future_argument(future), has_come ? result : &late);
     }
     result_free(&late);
 }
@@ -47,14 +47,14 @@ static void fetch_all(char *urls[], size_t count, size_t worker_count, double de
     for (size_t i = 0; i < count; i++)
         futures[i] = require_memory(executor_submit(executor, fetch, urls[i]));
 
-    struct future *future;
     struct as_completed *completed =
         require_memory(as_completed_open(futures, count, deadline));
-    while ((future = as_completed_next(completed)) != NULL)
+    for (struct future *future; (future = as_completed_next(completed)) != NULL;)
         report_page(future_argument(future), future_result(future));
     if (errno == ETIMEDOUT)
         give_up(executor, completed, deadline);
     as_completed_free(completed);
+
     for (size_t i = 0; i < count; i++)
         future_free(futures[i]);
     executor_free(executor);

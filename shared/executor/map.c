@@ -34,12 +34,15 @@ static void drop_first(struct map *map)
     map->count--;
 }
 
-/* Waits for the first result and hands it over. Returns 0 or an errno. */
+/* Waits for the first result and hands it over, unless the time is over. Returns 0 or an
+   errno. */
 static int hand_over_first(struct map *map)
 {
     struct future *future = first_of(map);
     double seconds =
         map->deadline == INFINITY ? INFINITY : map->deadline - monotonic_seconds();
+    if (seconds <= 0)
+        return ETIMEDOUT;
     errno = 0;
     future_result_within(future, seconds);
     if (!future_done(future))
@@ -87,6 +90,17 @@ static int run(struct map *map, struct executor *executor, task_fn task,
     return error;
 }
 
+/* Gives up the tasks that are left; also when the thread is cancelled. */
+static void end_map(void *context)
+{
+    struct map *map = context;
+    for (size_t i = 0; i < map->count; i++)
+        future_cancel(map->window[(map->first + i) % map->size]);
+    while (map->count > 0)
+        drop_first(map);
+    free(map->window);
+}
+
 bool executor_map(struct executor *executor, task_fn task,
                   const char *(*next)(void *context),
                   bool (*sink)(void *context, const char *argument,
@@ -115,12 +129,10 @@ bool executor_map(struct executor *executor, task_fn task,
         return false;
     }
 
-    int error = run(&map, executor, task, next);
-    for (size_t i = 0; i < map.count; i++)
-        future_cancel(map.window[(map.first + i) % map.size]);
-    while (map.count > 0)
-        drop_first(&map);
-    free(map.window);
+    int error;
+    pthread_cleanup_push(end_map, &map);
+    error = run(&map, executor, task, next);
+    pthread_cleanup_pop(1);
     errno = error;
     return error == 0;
 }

@@ -52,18 +52,46 @@ static void pause_or_fail_one(struct executor *executor, double seconds, int err
         future_free(future);
 }
 
-/* A task or a callback has ended the thread: another takes its place. */
+/* The thread has nothing more to do, and another may join it. */
+static void end_thread(struct executor *executor)
+{
+    mutex_lock(&executor->lock);
+    executor->alive--;
+    cond_broadcast(&executor->ended);
+    mutex_unlock(&executor->lock);
+    executor_unref(executor);
+}
+
+/* Returns 0 or an errno. */
+static int start_successor(struct pool_thread *thread)
+{
+    pthread_t successor;
+    mutex_lock(&thread->executor->lock); /* it may end before we have noted it */
+    int error = pthread_create(&successor, NULL, run_thread, thread);
+    if (error == 0)
+        thread->thread = successor;
+    mutex_unlock(&thread->executor->lock);
+    return error;
+}
+
+/* A task or a callback has ended the thread: another takes its place, unless it is a
+   worker for which there is nothing left to do. */
 static void replace_thread(void *argument)
 {
     struct pool_thread *thread = argument;
     struct executor *executor = thread->executor;
     double delay = first_delay;
     int error;
-    must(pthread_detach(pthread_self()), "pthread_detach");
-    while ((error = pthread_create(&thread->thread, NULL, run_thread, thread)) != 0) {
+    while ((error = start_successor(thread)) != 0) {
+        if (executor->kind->has_worker_threads &&
+            task_queue_is_drained(&executor->queue)) {
+            end_thread(executor);
+            return;
+        }
         pause_or_fail_one(executor, delay, error);
         delay = fmin(2 * delay, longest_delay);
     }
+    must(pthread_detach(pthread_self()), "pthread_detach");
 }
 
 static void *run_thread(void *argument)
@@ -76,11 +104,7 @@ static void *run_thread(void *argument)
     pthread_cleanup_push(replace_thread, thread);
     executor->kind->serve(thread);
     pthread_cleanup_pop(0);
-    mutex_lock(&executor->lock);
-    executor->alive--;
-    cond_broadcast(&executor->ended);
-    mutex_unlock(&executor->lock);
-    executor_unref(executor);
+    end_thread(executor);
     return NULL;
 }
 

@@ -37,6 +37,8 @@ struct waiter {
 struct as_completed {
     struct waiter waiter;
     double deadline;
+    bool is_over;        /* the deadline has been told */
+    size_t done_before;  /* those that were done when it was opened, and are left */
     size_t left;         /* watchers that have not been returned */
     size_t tried;        /* watchers whose task this thread has tried to run itself */
     unsigned generation; /* fork_generation() of the process that opened it */
@@ -240,6 +242,7 @@ static void open_completed(struct as_completed *completed, struct watcher *watch
         if (!future_watch(watcher->future)) {
             remove_watcher(watcher);
             make_ready(watcher);
+            completed->done_before++;
         } else if (executor_is_elsewhere(watcher->future->executor)) {
             completed->is_elsewhere = true;
         }
@@ -315,12 +318,13 @@ static struct future *take_ready(struct as_completed *completed)
     return watcher->future;
 }
 
-struct future *as_completed_next(struct as_completed *completed)
+/* The next one that is done, also when the time is over; waits for it until then. */
+static struct future *next_done(struct as_completed *completed)
 {
     struct future *future = NULL;
     int error = 0;
-    if (completed == NULL || completed->left == 0) {
-        errno = completed == NULL ? EINVAL : 0;
+    if (completed->left == 0) {
+        errno = 0;
         return NULL;
     }
     mutex_lock(&watching);
@@ -331,6 +335,33 @@ struct future *as_completed_next(struct as_completed *completed)
     mutex_unlock(&watching);
     if (future == NULL)
         errno = error;
+    return future;
+}
+
+/* Whether the deadline is over and has not been told. Those that were done at the
+   beginning come first. */
+static bool has_to_tell_end(struct as_completed *completed)
+{
+    if (completed->done_before > 0) {
+        completed->done_before--;
+        return false;
+    }
+    return !completed->is_over && completed->left > 0 &&
+           completed->deadline != INFINITY && monotonic_seconds() >= completed->deadline;
+}
+
+struct future *as_completed_next(struct as_completed *completed)
+{
+    if (completed == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    struct future *future = NULL;
+    errno = ETIMEDOUT;
+    if (!has_to_tell_end(completed))
+        future = next_done(completed);
+    if (future == NULL && errno == ETIMEDOUT)
+        completed->is_over = true;
     return future;
 }
 
@@ -371,7 +402,7 @@ static int wait_for_one(struct future *future, double seconds)
     int error;
     open_completed(&completed, &watcher, &future, 1, seconds);
     pthread_cleanup_push(close_completed, &completed);
-    error = as_completed_next(&completed) == NULL ? errno : 0;
+    error = next_done(&completed) == NULL ? errno : 0;
     pthread_cleanup_pop(1);
     return error;
 }
@@ -420,7 +451,7 @@ static bool is_exception(struct future *future)
 static int wait_for_many(struct as_completed *completed, enum wait_until until)
 {
     struct future *future;
-    while ((future = as_completed_next(completed)) != NULL) {
+    while ((future = next_done(completed)) != NULL) {
         if (until == FIRST_COMPLETED ||
             (until == FIRST_EXCEPTION && is_exception(future)))
             return 0;

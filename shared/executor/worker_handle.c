@@ -159,10 +159,13 @@ static void worker_died(struct executor *executor, struct worker_handle *handle,
     struct result why = result_of_end(executor, handle, status, NO_SLOT);
     handle->state = DOWN;
     handle->due = 0;
-    if (handle->was_up || atomic_load(&executor->is_broken))
+    if (handle->was_up || atomic_load(&executor->is_broken)) {
         result_free(&why);
-    else
-        start_failed(executor, handle, initializer_failed(handle->name, why));
+        return;
+    }
+    if (executor->options.initializer != NULL)
+        why = initializer_failed(handle->name, why);
+    start_failed(executor, handle, why);
 }
 
 static void worker_not_started(struct executor *executor, struct worker_handle *handle,
@@ -282,10 +285,12 @@ static void start_if_due(struct executor *executor, struct worker_handle *handle
         handle->due = now;
     if (handle->due > now)
         return;
-    if (fork_server_start(pool->server, handle->number, 1))
+    if (fork_server_start(pool->server, handle->number, 1)) {
         handle->state = STARTING;
-    else
+        handle->was_up = false;
+    } else {
         handle->due = now + first_delay;
+    }
 }
 
 static void kill_if_due(struct pool *pool, struct worker_handle *handle, double now)

@@ -1,7 +1,9 @@
 /* Futures one by one, as they are done. */
 #include "cases.h"
+#include "monotonic.h"
 
 #include <errno.h>
+#include <sched.h>
 
 /* What comes next. */
 static void next_is(struct as_completed *completed, struct future *expected)
@@ -71,6 +73,24 @@ static void all_of_it_must_be_over_in_time(void)
     executor_free(executor);
 }
 
+static void after_the_end_of_the_time_there_are_those_that_are_done(void)
+{
+    struct executor *executor = pool->open(1);
+    struct future *future = submit(executor, hold, "");
+    struct as_completed *completed = as_completed_open(&future, 1, 0.01);
+    for (size_t i = 0; i < 2; i++) {
+        errno = 0;
+        assert_null(as_completed_next(completed));
+        assert_int_equal(errno, ETIMEDOUT);
+    }
+    release(1);
+    future_result(future);
+    next_is(completed, future);
+    ends(completed);
+    future_free(future);
+    executor_free(executor);
+}
+
 static void without_time_there_are_those_that_are_done(void)
 {
     struct executor *executor = pool->open(2);
@@ -84,6 +104,32 @@ static void without_time_there_are_those_that_are_done(void)
     release(1);
     future_free(futures[0]);
     future_free(futures[1]);
+    executor_free(executor);
+}
+
+/* Else a reader that is slower than the tasks would never come to an end. */
+static void the_end_of_the_time_is_told_though_others_are_done(void)
+{
+    struct executor *executor = pool->open(1);
+    struct future *futures[] = {submit(executor, echo, "before"),
+                                submit(executor, hold, ""), submit(executor, echo, "")};
+    future_result(futures[0]);
+    has_begun(1);
+    struct as_completed *completed = as_completed_open(futures, 3, 0.01);
+    double opened = monotonic_seconds();
+    while (monotonic_seconds() < opened + 0.01)
+        sched_yield();
+    release(1);
+    future_result(futures[2]);
+    next_is(completed, futures[0]);
+    assert_null(as_completed_next(completed));
+    assert_int_equal(errno, ETIMEDOUT);
+    next_is(completed, futures[1]);
+    next_is(completed, futures[2]);
+    ends(completed);
+    assert_true(futures_wait(futures, 3, ALL_COMPLETED, 0));
+    for (size_t i = 0; i < 3; i++)
+        future_free(futures[i]);
     executor_free(executor);
 }
 
@@ -160,7 +206,9 @@ static const struct test_case as_completed_cases[] = {
     {ANY_POOL, NAMED(they_come_as_they_are_done)},
     {ANY_POOL, NAMED(those_that_are_done_already_come_first)},
     {ANY_POOL, NAMED(all_of_it_must_be_over_in_time)},
+    {ANY_POOL, NAMED(after_the_end_of_the_time_there_are_those_that_are_done)},
     {ANY_POOL, NAMED(without_time_there_are_those_that_are_done)},
+    {ANY_POOL, NAMED(the_end_of_the_time_is_told_though_others_are_done)},
     {ANY_POOL, NAMED(the_same_one_comes_once)},
     {ANY_POOL, NAMED(two_may_watch_the_same_ones)},
     {ANY_POOL, NAMED(one_may_be_freed_once_it_has_come)},

@@ -221,7 +221,7 @@ static void may_be_called_within_each_other_a_hundred_deep(void)
 
 /* ---- Callbacks that end their thread ---- */
 
-static pid_t ended;
+static _Atomic pid_t ended;
 
 static void end_thread(struct future *future, void *context)
 {

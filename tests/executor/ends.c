@@ -50,6 +50,31 @@ static void all_workers_may_end_like_that(void)
     executor_free(executor);
 }
 
+/* Has threads have this much stack; returns how much they had. */
+static size_t set_stack(size_t bytes)
+{
+    pthread_attr_t attributes;
+    size_t before;
+    assert_int_equal(pthread_getattr_default_np(&attributes), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attributes, &before), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, bytes), 0);
+    assert_int_equal(pthread_setattr_default_np(&attributes), 0);
+    assert_int_equal(pthread_attr_destroy(&attributes), 0);
+    return before;
+}
+
+static void a_pool_ends_though_a_thread_that_has_ended_cannot_be_replaced(void)
+{
+    struct executor *executor = pool->open(2);
+    size_t stack = set_stack((size_t)1 << 46); /* no machine has as much */
+    struct future *future = submit(executor, end_thread, "");
+    assert_int_equal(future_result(future)->status, RESULT_BROKEN);
+    future_free(future);
+    comes_to(submit(executor, echo, "next"), RESULT_OK, "next");
+    executor_free(executor);
+    set_stack(stack);
+}
+
 static struct executor *own;
 static struct future *inner;
 
@@ -213,6 +238,37 @@ static void a_thread_that_waits_for_room_may_be_cancelled(void)
     release(1);
     comes_to(held, RESULT_OK, "held");
     comes_to(queued, RESULT_OK, "queued");
+    comes_to(submit(waiting.executor, echo, "next"), RESULT_OK, "next");
+    executor_free(waiting.executor);
+}
+
+static const char *next_held(void *context)
+{
+    size_t *count = context;
+    return ++*count <= 3 ? "held" : NULL;
+}
+
+static bool take_held(void *context, const char *argument, const struct result *result)
+{
+    (void)context;
+    return strcmp(argument, result->text) == 0;
+}
+
+static void *wait_in_map(void *unused)
+{
+    size_t count = 0;
+    waiting.thread = gettid();
+    say_begun();
+    executor_map(waiting.executor, hold, next_held, take_held, &count, NULL);
+    return unused;
+}
+
+static void a_thread_that_maps_may_be_cancelled_and_cancels_what_has_not_begun(void)
+{
+    waiting.executor = pool->open(1);
+    cancel_in(wait_in_map);
+    has_begun(1);
+    release(1);
     comes_to(submit(waiting.executor, echo, "next"), RESULT_OK, "next");
     executor_free(waiting.executor);
 }
@@ -390,6 +446,7 @@ static void a_task_that_ran_is_not_cancelled_whatever_it_says(void)
 static const struct test_case ends_cases[] = {
     {ANY_POOL, NAMED(a_task_that_ends_its_thread_costs_its_own_result)},
     {ANY_POOL, NAMED(all_workers_may_end_like_that)},
+    {THREADS_ONLY, NAMED(a_pool_ends_though_a_thread_that_has_ended_cannot_be_replaced)},
     {THREADS_ONLY, NAMED(a_task_that_ends_its_thread_within_another_costs_both)},
     {THREADS_ONLY, NAMED(an_initializer_that_ends_its_thread_breaks_a_pool_of_threads)},
     {PROCESSES_ONLY,
@@ -398,6 +455,7 @@ static const struct test_case ends_cases[] = {
     {ANY_POOL, NAMED(a_thread_that_waits_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_waits_for_room_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_shuts_down_may_be_cancelled)},
+    {ANY_POOL, NAMED(a_thread_that_maps_may_be_cancelled_and_cancels_what_has_not_begun)},
     {THREADS_ONLY, NAMED(a_thread_of_the_pool_cannot_be_cancelled)},
     {THREADS_ONLY, NAMED(a_task_that_lets_its_thread_be_cancelled_costs_its_own_result)},
     {THREADS_ONLY, NAMED(a_task_may_wait_for_its_own_pool_in_each_way)},

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 
 /* Where the arguments come from, and what has become of the results. */
@@ -185,6 +186,26 @@ static const char *next_slowly(void *context)
     return next_number(stream);
 }
 
+static bool receive_late(void *context, const char *argument, const struct result *result)
+{
+    double begun = monotonic_seconds();
+    while (monotonic_seconds() < begun + 0.02)
+        sched_yield();
+    return receive(context, argument, result);
+}
+
+static void the_time_holds_while_the_sink_is_slow(void)
+{
+    struct executor *executor = pool->open(1);
+    struct stream stream = {.count = 10000};
+    struct map_options options = {.window = 20000, .seconds = 0.1};
+    assert_false(
+        executor_map(executor, echo, next_number, receive_late, &stream, &options));
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_in_range(stream.received, 0, 6);
+    executor_free(executor);
+}
+
 static void the_time_holds_while_arguments_are_slow(void)
 {
     struct executor *executor = pool->open(1);
@@ -210,6 +231,7 @@ static const struct test_case map_cases[] = {
     {ANY_POOL, NAMED(wrong_arguments_are_errors)},
     {ANY_POOL, NAMED(the_time_holds_while_it_waits_for_room)},
     {ANY_POOL, NAMED(the_time_holds_while_arguments_are_slow)},
+    {ANY_POOL, NAMED(the_time_holds_while_the_sink_is_slow)},
 };
 
 GROUP(map);
