@@ -179,8 +179,9 @@ void executor_shutdown_now(struct executor *executor);
 /*
  * Takes no more tasks, cancels those that have not begun, and sends each worker a
  * SIGTERM, or a SIGKILL: the tasks that run are RESULT_BROKEN. Does not wait;
- * executor_shutdown() does. Returns false with ENOTSUP for a thread pool, and then does
- * nothing: a thread cannot be killed.
+ * executor_shutdown() does. While a callback runs, the signals may have to wait for its
+ * end. Returns false with ENOTSUP for a thread pool, and then does nothing: a thread
+ * cannot be killed.
  */
 bool executor_terminate_workers(struct executor *executor);
 bool executor_kill_workers(struct executor *executor);

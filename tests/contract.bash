@@ -524,7 +524,9 @@ Page 4'
 
 # What a program of the executor keeps.
 
-# uses_the_interface: its object file asks for what it needs by these names.
+# uses_the_interface [PATTERN]: its object file asks for what it needs by these names, and
+# for nothing of what the executor is for; a program that collects results by callbacks
+# may have a mutex, and says what it must not have.
 uses_the_interface() {
     local names
     names=$(nm --undefined-only "$(object_file)" | sed 's/^ *U //')
@@ -532,7 +534,7 @@ uses_the_interface() {
     if [[ $names != *future_result* ]]; then
         wrong 'it should call future_result; nothing in it does'
     fi
-    local own='(^|[[:space:]])(pthread_create|thrd_create|v?fork|clone|posix_spawnp?|socketpair)'
+    local own="(^|[[:space:]])(${1:-(pthread_|thrd_|v?fork|clone|posix_spawn|socketpair)[[:alnum:]_]*})"
     if [[ $names =~ $own ]]; then
         wrong "it should leave threads and processes to the executor; \
 it calls ${BASH_REMATCH[0]##*[[:space:]]}"
