@@ -55,6 +55,8 @@ bool executor_is_elsewhere(const struct executor *executor)
 
 static void destroy(struct executor *executor)
 {
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     threads_join(executor);
     if (executor->kind->free != NULL)
         executor->kind->free(executor);
@@ -64,6 +66,7 @@ static void destroy(struct executor *executor)
     free(executor->broken_why);
     free((char *)executor->options.initializer_argument);
     free(executor);
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 void executor_ref(struct executor *executor)
@@ -246,8 +249,9 @@ static struct executor *executor_new(const struct executor_kind *kind,
     return executor;
 }
 
-struct executor *executor_open(const struct executor_kind *kind,
-                               const struct executor_options *options)
+/* Returns NULL with errno set. */
+static struct executor *open_uncancelled(const struct executor_kind *kind,
+                                         const struct executor_options *options)
 {
     struct executor *executor = NULL;
     if (is_valid(kind, options))
@@ -267,6 +271,16 @@ struct executor *executor_open(const struct executor_kind *kind,
         executor = NULL;
     }
     errno = error != 0 ? error : kind->open == NULL ? 0 : why_fewer;
+    return executor;
+}
+
+struct executor *executor_open(const struct executor_kind *kind,
+                               const struct executor_options *options)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    struct executor *executor = open_uncancelled(kind, options);
+    pthread_setcancelstate(cancel_state, NULL); /* leaves errno alone */
     return executor;
 }
 

@@ -360,9 +360,16 @@ struct fork_server *fork_server_open(size_t worker_count, worker_main *work,
     return NULL;
 }
 
+/* The caller may hold a lock, so the thread must not be cancelled here: sendmsg(2) is a
+   cancellation point. */
 static bool ask(const struct fork_server *server, struct request request, bool waits)
 {
-    return send_packet(server->sockets[CONTROL + OURS], &request, sizeof(request), waits);
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    bool is_sent =
+        send_packet(server->sockets[CONTROL + OURS], &request, sizeof(request), waits);
+    pthread_setcancelstate(cancel_state, NULL);
+    return is_sent;
 }
 
 bool fork_server_start(struct fork_server *server, size_t first, size_t count)
@@ -428,9 +435,12 @@ const struct packet *fork_server_receive(struct fork_server *server, size_t *pie
 
 void fork_server_wake(struct fork_server *server)
 {
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state); /* as in ask() */
     /* If there is no room, there are other messages to wake for. */
     send_message(server->sockets[MESSAGES + THEIRS], (struct message){.what = WAKE_UP},
                  NULL, 0, false);
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 void fork_server_close(struct fork_server *server)
