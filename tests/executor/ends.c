@@ -152,7 +152,7 @@ static void an_initializer_that_ends_its_process_costs_each_task(void)
 /* ---- pthread_cancel(3) of a thread that waits ---- */
 
 static struct {
-    pid_t thread;
+    _Atomic pid_t thread;
     struct executor *executor;
     struct future *future;
     struct as_completed *completed;
