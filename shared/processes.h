@@ -14,8 +14,7 @@
 int process_wait(pid_t pid);
 
 /* How a child with this status ended, in words: "exited with status 1", or "was killed by
-   signal 9 (SIGKILL)". The text stays valid until the thread
-   calls it again. */
+   signal 9 (SIGKILL)". The text stays valid until the thread calls it again. */
 const char *process_end(int status);
 
 #endif

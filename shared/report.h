@@ -34,9 +34,9 @@ void report_open(const struct arguments *arguments);
 void report_begin(const char *url);
 
 /* Tells what came of a page: its title on standard output, or the error. Its span is what
-   the timeline draws. Lines are printed in the order of the calls. If standard
-   output cannot be written, nothing more can be told: the program ends, as by SIGPIPE if
-   nobody reads it any more, else with status 1. */
+   the timeline draws. Lines are printed in the order of the calls. If standard output
+   cannot be written, nothing more can be told: the program ends, as by SIGPIPE if nobody
+   reads it any more, else with status 1. */
 void report_page(const char *url, const struct result *title);
 
 /*

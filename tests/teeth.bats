@@ -137,7 +137,7 @@ bites_executor() {
         ) 3>&- &
     done
     wait
-    run find "$BATS_TEST_TMPDIR" -name '*.failed' -exec cat '{}' +
+    run find "$BATS_TEST_TMPDIR" -name '*.failed' -print -exec cat '{}' \;
     assert_output ''
 }
 

@@ -217,7 +217,7 @@ static void pool_close(struct pool *pool)
     free(pool->polls);
 }
 
-/* Has the pool fetch the pages, and prints them in order when all are done. */
+/* Fetches the pages with a pool, and prints them in order when all are done. */
 static void fetch_all(char *urls[], size_t count, size_t worker_count)
 {
     struct pool pool;

@@ -25,7 +25,7 @@ static struct result fetch(const char *url)
     return get_title(url);
 }
 
-/* Has the pool fetch the pages, and prints them when all are done. */
+/* Fetches the pages with a pool, and prints them when all are done. */
 static void fetch_all(char *urls[], size_t count, size_t worker_count)
 {
     struct future **futures = allocate(count, sizeof(*futures));

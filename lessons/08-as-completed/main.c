@@ -23,7 +23,7 @@ static struct result fetch(const char *url)
     return get_title(url);
 }
 
-/* Has no worker go on, and prints what is left: as failed, unless it has just arrived. */
+/* Ends the workers, and prints what is left: as failed, unless it has just arrived. */
 static void give_up(struct executor *executor, struct as_completed *left, double deadline)
 {
     struct result late = result_failed("not fetched within %g s", deadline);
@@ -38,7 +38,7 @@ static void give_up(struct executor *executor, struct as_completed *left, double
     result_free(&late);
 }
 
-/* Has the pool fetch the pages, and prints each when it arrives. */
+/* Fetches the pages with a pool, and prints each when it arrives. */
 static void fetch_all(char *urls[], size_t count, size_t worker_count, double deadline)
 {
     struct future **futures = allocate(count, sizeof(*futures));

@@ -15,7 +15,7 @@
 
 #include <curl/curl.h>
 
-/* A place for a page that is under way. */
+/* A page that is under way. */
 struct slot {
     size_t number;
     const char *url;
