@@ -104,3 +104,25 @@ void is_asleep(pid_t thread)
     while (state_of("/proc/self/task", thread) != 'S')
         continue;
 }
+
+/* Whether the thread of ours has a signal that it has not taken. */
+static bool has_pending_signal(pid_t thread)
+{
+    char path[64], line[128];
+    unsigned long long pending = 0;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    while (fgets(line, sizeof(line), file) != NULL &&
+           sscanf(line, "SigPnd: %llx", &pending) != 1)
+        continue;
+    fclose(file);
+    return pending != 0;
+}
+
+void has_taken_signals(pid_t thread)
+{
+    while (has_pending_signal(thread))
+        continue;
+}

@@ -25,4 +25,7 @@ void is_gone(pid_t pid);
 void is_thread_gone(pid_t thread);
 void is_asleep(pid_t thread);
 
+/* Waits until the thread of ours has no signal pending, or is gone. */
+void has_taken_signals(pid_t thread);
+
 #endif
