@@ -11,7 +11,9 @@ PACKAGES = libcurl libssl gumbo zlib libbrotlidec libzstd
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 # := asks pkg-config once, and not for each file.
 PACKAGE_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
-override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread $(WARNINGS) -Ishared $(PACKAGE_FLAGS)
+# A cleanup handler of pthreads belongs to its stack only with -fexceptions; without, to the
+# thread, whose fibers would mix theirs up (pthread_cleanup_push(3)).
+override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread -fexceptions $(WARNINGS) -Ishared $(PACKAGE_FLAGS)
 LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
 SITE_LIBRARIES := $(shell pkg-config --libs libmicrohttpd zlib)
 

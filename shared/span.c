@@ -3,13 +3,13 @@
 #include "monotonic.h"
 #include "worker.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct span span_begin(void)
 {
     struct span span = {.pid = getpid(), .start = monotonic_seconds()};
-    snprintf(span.worker, sizeof(span.worker), "%s", worker_name());
+    strncat(span.worker, worker_name(), sizeof(span.worker) - 1); /* it was empty */
     return span;
 }
 

@@ -2,25 +2,25 @@
  * The name of the running worker, which every line that it prints bears.
  *
  * A worker is called "main" until it is given another name, then "thread-3" or the like.
- * The name belongs to the thread; a child process begins with the name of the thread that
- * forked it.
+ * The name belongs to the thread, or to the fiber that it runs (fiber.h); a child process
+ * begins with the name of the thread that forked it.
  */
 #ifndef WORKER_H
 #define WORKER_H
 
 #include <stddef.h>
 
-/* Calls the running thread KIND-NUMBER from now on, for instance "thread" and 3. The name
-   is cut after 39 characters. The system's own name for the thread is set too, cut after
-   15 (pthread_setname_np(3)). */
+/* Calls the running thread, or fiber, KIND-NUMBER from now on, for instance "thread" and
+   3. The name is cut after 39 characters. The system's own name for the thread is set
+   too, cut after 15 (pthread_setname_np(3)). */
 void worker_set_name(const char *kind, size_t number);
 
 /* Calls it KIND-N, where N counts the calls of this function in this process, from 1: the
    first worker is thread-1, the next one thread-2. */
 void worker_set_next_name(const char *kind);
 
-/* The name of the running thread. It stays valid, and the thread's own, until the thread
-   ends. */
+/* The name of the running thread, or fiber. It stays valid, and its own, until it ends.
+   */
 const char *worker_name(void);
 
 #endif
