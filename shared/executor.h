@@ -1,6 +1,7 @@
 /*
  * A pool behind an interface: submit gives a future, the future gives the result. What
- * the workers are, threads or processes, is settled by the line that opens the pool.
+ * the workers are, threads, processes or the fibers of an event loop, is settled by the
+ * line that opens the pool.
  *
  *     struct executor *executor = thread_pool_executor(8);
  *     struct future *future = executor_submit(executor, get_title, "http://example.org/");
@@ -50,6 +51,12 @@ struct as_completed;
  * that; nor may a task detach its thread (pthread_detach(3)). In a process, exit(3) runs
  * the handlers that the task has registered with atexit(3), and not those of its parent.
  * What a task has printed through stdio is written when it returns.
+ *
+ * In an event loop, all tasks take turns in one thread, each on a stack of 48 KB
+ * (fiber.h): a task that waits for a page (http.h) or for a future lets the others run,
+ * and one that computes, or waits for anything else, holds them all up. With
+ * EXECUTOR_DEBUG=1 in the environment, a task that does so for more than 0.1 s is named
+ * on standard error. pthread_exit(3) ends such a task, and not the thread.
  */
 typedef struct result (*task_fn)(const char *argument);
 
@@ -63,7 +70,8 @@ typedef struct result (*task_fn)(const char *argument);
  */
 struct executor_options {
     /* How many; 0: as many as suit the machine, in Python's reckoning: the CPUs that we
-       may use, and for threads 4 more, but at most 32. */
+       may use, and for threads 4 more, but at most 32. In an event loop, how many tasks
+       are under way at once; 0: 1,000. */
     size_t workers;
 
     /* How many tasks may wait; 0: any number. When that many wait, executor_submit()
@@ -73,35 +81,41 @@ struct executor_options {
        that is free finds no task that is ready for it to claim. */
     size_t queue_capacity;
 
-    /* Each worker runs it before its first task, with the argument, which is copied. If
-       it returns anything but RESULT_OK, or ends a worker that is a thread, the pool is
-       broken: all tasks that have not begun are RESULT_BROKEN, with the reason. If it
-       ends a worker that is a process, others are tried; and while none is ready, each
-       task is RESULT_BROKEN. */
+    /* Each worker runs it before its first task, with the argument, which is copied; an
+       event loop runs it once. If it returns anything but RESULT_OK, or ends a worker
+       that is no process, the pool is broken: all tasks that have not begun are
+       RESULT_BROKEN, with the reason. If it ends a worker that is a process, others are
+       tried; and while none is ready, each task is RESULT_BROKEN. */
     task_fn initializer;
     const char *initializer_argument;
 
     /* Process pools: a worker that has run this many tasks is replaced; 0: never. */
     size_t max_tasks_per_worker;
 
-    /* Process pools: how many seconds a task, or the initializer, may run; 0: for ever.
-       Then its worker is killed and replaced, and the task is RESULT_TIMED_OUT. What
-       counts is how long the task ran, not how long its result took to arrive; but a
-       worker that does not deliver a result for a second longer than that is given up as
-       well. Without a limit, a worker that has been stopped (SIGSTOP) holds up its task
-       until it is continued. */
+    /* Process pools and event loops: how many seconds a task, or the initializer, may
+       run; 0: for ever. Then the task is RESULT_TIMED_OUT. In an event loop it is told so
+       when it waits: the page is given up, and a wait for a future fails with ECANCELED.
+
+       In a process pool its worker is killed and replaced. What counts is how long the
+       task ran, not how long its result took to arrive; but a worker that does not
+       deliver a result for a second longer than that is given up as well. Without a
+       limit, a worker that has been stopped (SIGSTOP) holds up its task until it is
+       continued. */
     double task_seconds;
 };
 
 /*
- * Opens a pool whose workers are threads, or processes, and starts all of them. If the
- * system does not allow as many, it has fewer; then executor_workers() says how many, and
- * errno why. Free it with executor_free().
+ * Opens a pool whose workers are threads, processes, or the fibers of an event loop, and
+ * starts all of them, fibers when there are tasks for them. If the system does not allow
+ * as many, it has fewer; then executor_workers() says how many, and errno why. Free it
+ * with executor_free().
  *
  * Returns NULL if not even one can be started, with errno as pthread_create(3), fork(2)
  * or socketpair(2) left it, or ECHILD if the small process (see below) has died; or with
  * ENOTSUP if an option asks for what such a pool cannot do: a thread cannot be killed, so
- * a thread pool has neither a time limit for tasks nor a maximum of tasks per worker.
+ * a thread pool has no time limit for tasks; and neither that nor an event loop has a
+ * maximum of tasks per worker. An event loop has one thread; NULL comes with errno as
+ * pthread_create(3), epoll_create1(2) or eventfd(2) left it.
  *
  * Processes are forked from a small process of their own, which this call forks: open
  * the pool before you start threads. All output streams are flushed before (fflush(3)
@@ -112,8 +126,10 @@ struct executor_options {
  */
 struct executor *thread_pool_executor(size_t workers);
 struct executor *process_pool_executor(size_t workers);
+struct executor *event_loop_executor(size_t workers);
 struct executor *thread_pool_executor_with(const struct executor_options *options);
 struct executor *process_pool_executor_with(const struct executor_options *options);
+struct executor *event_loop_executor_with(const struct executor_options *options);
 
 /* How many workers it has; 0 if the executor is NULL. */
 size_t executor_workers(const struct executor *executor);
@@ -180,8 +196,9 @@ void executor_shutdown_now(struct executor *executor);
  * Takes no more tasks, cancels those that have not begun, and sends each worker a
  * SIGTERM, or a SIGKILL: the tasks that run are RESULT_BROKEN. Does not wait;
  * executor_shutdown() does. While a callback runs, the signals may have to wait for its
- * end. Returns false with ENOTSUP for a thread pool, and then does nothing: a thread
- * cannot be killed.
+ * end. An event loop sends no signals; each of its tasks that waits gives up what it
+ * waits for, as when its time is up, and is RESULT_BROKEN. Returns false with ENOTSUP for
+ * a thread pool, and then does nothing: a thread cannot be killed.
  */
 bool executor_terminate_workers(struct executor *executor);
 bool executor_kill_workers(struct executor *executor);
@@ -202,14 +219,21 @@ void executor_free(struct executor *executor);
  *
  * In a task: if the task waits for another one of the same thread pool that has not
  * begun, the call runs that one itself, on the same stack, so that even a pool of one
- * worker does not come to a standstill. The same holds for every other call that waits
- * for futures.
+ * worker does not come to a standstill. In an event loop that one runs meanwhile, in the
+ * place of the one that waits. The same holds for every other call that waits for
+ * futures.
+ *
+ * In a task of an event loop, of whatever pool the future is, the call suspends the task
+ * and nothing else, and so does every other one that waits for futures. (To submit to
+ * another pool whose queue is full, or to shut another pool down, holds up the loop.)
  *
  * Where waiting would never end, the call fails at once. The result is RESULT_FAILED
  * then, says why, and belongs to nobody; the future goes on. errno is
  *
  *   EDEADLK  in a callback, for a future of the same pool that is not done
  *   EPERM    in a process that was forked from the one that has the pool's workers
+ *   ECANCELED  in a task of an event loop that has been given up, because its time was up
+ *              or its pool's workers were killed
  */
 const struct result *future_result(struct future *future);
 

@@ -102,6 +102,15 @@ void executor_break(struct executor *executor, const char *why)
     mutex_unlock(&executor->lock);
 }
 
+struct result call_task(task_fn task, const char *argument)
+{
+    unsigned generation = fork_generation();
+    struct result result = task(argument);
+    if (fork_generation() != generation)
+        _exit(EXIT_SUCCESS); /* a copy that the task has forked: the pool is elsewhere */
+    return result;
+}
+
 void complete_result(struct result *result, const struct span *span)
 {
     bool is_known = result->status == RESULT_OK || result->status == RESULT_FAILED ||
@@ -190,6 +199,13 @@ bool executor_run_or_wait(struct future *future)
            executor->kind->run_or_wait(future);
 }
 
+bool executor_has_guest(const struct future *future)
+{
+    const struct executor *executor = future->executor;
+    return executor_is_own_thread(executor) && executor->kind->has_guest != NULL &&
+           executor->kind->has_guest();
+}
+
 bool executor_withdraw(struct future *future)
 {
     struct executor *executor = future->executor;
@@ -211,8 +227,8 @@ static bool is_valid(const struct executor_kind *kind,
     errno = 0;
     if (options == NULL || !(options->task_seconds >= 0))
         errno = EINVAL;
-    else if (!kind->can_kill_workers &&
-             (options->task_seconds > 0 || options->max_tasks_per_worker > 0))
+    else if ((!kind->can_kill_workers && options->task_seconds > 0) ||
+             (!kind->replaces_workers && options->max_tasks_per_worker > 0))
         errno = ENOTSUP;
     return errno == 0;
 }

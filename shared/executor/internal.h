@@ -68,9 +68,9 @@ struct pool_thread {
    for a place of the kind's own, where it has not begun yet; the kinds without one leave
    dispatch() and what belongs to it NULL. */
 struct executor_kind {
-    const char *worker_name; /* "thread": the workers are thread-1, thread-2... */
     bool has_worker_threads; /* each worker is a thread; if not, one thread manages all */
-    bool can_kill_workers;   /* and so has time limits, and replaces workers */
+    bool can_kill_workers;   /* and so has time limits */
+    bool replaces_workers;   /* after a number of tasks */
     size_t (*default_workers)(void);
 
     /* Before the threads start: sets `worker_count` and `state`. Returns false with errno
@@ -100,9 +100,13 @@ struct executor_kind {
     void (*signal_workers)(struct executor *executor, int signal_number);
 
     /* In a task of the pool's own that has to wait for this future: runs its task there
-       and then if it has not begun, and returns whether it has. NULL: tasks do not see
-       the pool. */
+       and then if it has not begun, or has it run meanwhile. Returns whether it has.
+       NULL: tasks do not see the pool. */
     bool (*run_or_wait)(struct future *future);
+
+    /* In a task of the pool's own: whether one that run_or_wait() has run meanwhile has
+       not ended; then there is no place for another. NULL: there is never one. */
+    bool (*has_guest)(void);
 
     /* When the threads have ended: frees `state`. NULL: nothing to do. */
     void (*free)(struct executor *executor);
@@ -166,9 +170,10 @@ void executor_end_copy(const struct executor *executor);
 struct future *executor_submit_until(struct executor *executor, task_fn task,
                                      const char *argument, double deadline);
 
-/* If the calling thread is a worker of the future's pool, in a task: runs the future's
-   task if it has not begun, and returns whether it has. */
+/* If the calling thread is a worker of the future's pool, in a task: see the members of
+   executor_kind. Both return false elsewhere. */
 bool executor_run_or_wait(struct future *future);
+bool executor_has_guest(const struct future *future);
 
 /* For a future that has been dispatched: see the members of executor_kind. Both return
    false in a forked child. */
@@ -180,6 +185,9 @@ void executor_break(struct executor *executor, const char *why);
 
 /* The result of each of those. */
 struct result executor_broken_result(const struct executor *executor);
+
+/* Runs a task or an initializer. */
+struct result call_task(task_fn task, const char *argument);
 
 /* Makes what a task returned the result of its future: adds who ran it and when, which
    leaves the marks that the task has set. Only a task that never ran is RESULT_CANCELLED;

@@ -388,8 +388,8 @@ static void free_pool(struct executor *executor)
 }
 
 static const struct executor_kind process_pool = {
-    .worker_name = "process",
     .can_kill_workers = true,
+    .replaces_workers = true,
     .default_workers = usable_cpus,
     .open = open_pool,
     .serve = serve,

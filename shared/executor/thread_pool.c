@@ -6,23 +6,10 @@
 #include "monotonic.h"
 #include "worker.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 static size_t default_workers(void)
 {
     size_t workers = usable_cpus() + 4;
     return workers < 32 ? workers : 32;
-}
-
-/* Runs a task or an initializer. */
-static struct result call(task_fn task, const char *argument)
-{
-    unsigned generation = fork_generation();
-    struct result result = task(argument);
-    if (fork_generation() != generation)
-        _exit(EXIT_SUCCESS); /* a copy that the task has forked: the pool is elsewhere */
-    return result;
 }
 
 /* ---- Tasks ---- */
@@ -52,7 +39,7 @@ static void run(struct pool_thread *thread, struct future *future)
     struct result result;
     running.span.start = monotonic_seconds();
     pthread_cleanup_push(finish_ended, &running);
-    result = call(future->task, future->argument);
+    result = call_task(future->task, future->argument);
     pthread_cleanup_pop(0);
     span_end(&running.span);
     complete_result(&result, &running.span);
@@ -99,7 +86,7 @@ static void initialize(struct executor *executor)
     if (options->initializer == NULL || atomic_load(&executor->is_broken))
         return;
     pthread_cleanup_push(break_ended, executor);
-    result = call(options->initializer, options->initializer_argument);
+    result = call_task(options->initializer, options->initializer_argument);
     pthread_cleanup_pop(0);
     if (result.status == RESULT_OK)
         result_free(&result);
@@ -122,7 +109,6 @@ static void serve(struct pool_thread *thread)
 }
 
 static const struct executor_kind thread_pool = {
-    .worker_name = "thread",
     .has_worker_threads = true,
     .default_workers = default_workers,
     .serve = serve,

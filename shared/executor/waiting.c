@@ -1,7 +1,8 @@
 /*
  * Waiting for futures, one or many, and calling back. Each thread that waits has a
- * condition of its own, or every future that is done would wake all of them. A future's
- * watchers are told by the thread that makes it done:
+ * condition of its own, or every future that is done would wake all of them; a task of an
+ * event loop suspends its fiber instead (fiber.h). A future's watchers are told by the
+ * thread that makes it done:
  *
  *      future ---> watcher (a callback) ---> watcher ---> ...
  *                                              |
@@ -11,6 +12,7 @@
  */
 #include "internal.h"
 
+#include "fiber.h"
 #include "monotonic.h"
 
 #include <errno.h>
@@ -30,6 +32,7 @@ struct watcher {
 
 struct waiter {
     pthread_cond_t ready;
+    struct fiber *fiber;   /* that is suspended; NULL: it is a thread that waits */
     struct watcher *first; /* those whose futures are done, and which wait to be read */
     struct watcher **last;
 };
@@ -56,7 +59,12 @@ struct calling {
     struct calling *outer;
 };
 
-static _Thread_local struct calling *calling;
+/* The innermost of the running thread, or fiber; NULL: it is in none. */
+static struct calling **calling(void)
+{
+    static _Thread_local struct calling *of_thread;
+    return fiber_running() == NULL ? &of_thread : (struct calling **)fiber_local();
+}
 
 /* ---- Telling ---- */
 
@@ -64,7 +72,7 @@ static _Thread_local struct calling *calling;
 static void callback_returned(void *context)
 {
     struct calling *returned = context;
-    calling = returned->outer;
+    *calling() = returned->outer;
     executor_unref(returned->executor);
 }
 
@@ -72,10 +80,10 @@ static void call_back(struct future *future,
                       void (*callback)(struct future *future, void *context),
                       void *context)
 {
-    struct calling this_one = {.executor = future->executor, .outer = calling};
+    struct calling this_one = {.executor = future->executor, .outer = *calling()};
     executor_ref(
         this_one.executor); /* the callback may free the future and the executor */
-    calling = &this_one;
+    *calling() = &this_one;
     pthread_cleanup_push(callback_returned, &this_one);
     callback(future, context);
     executor_end_copy(this_one.executor);
@@ -89,7 +97,10 @@ static void make_ready(struct watcher *watcher)
     watcher->next = NULL;
     *waiter->last = watcher;
     waiter->last = &watcher->next;
-    cond_signal(&waiter->ready);
+    if (waiter->fiber != NULL)
+        fiber_wake(waiter->fiber);
+    else
+        cond_signal(&waiter->ready);
 }
 
 /* With the lock held: tells the waiters, and returns the callbacks, the first one first.
@@ -196,7 +207,7 @@ static int waiting_error(const struct future *future)
 {
     if (executor_is_elsewhere(future->executor))
         return EPERM;
-    for (struct calling *around = calling; around != NULL; around = around->outer) {
+    for (struct calling *around = *calling(); around != NULL; around = around->outer) {
         if (around->executor == future->executor)
             return EDEADLK;
     }
@@ -267,7 +278,7 @@ static int waiting_error_of_any(const struct as_completed *completed)
     bool is_elsewhere =
         completed->is_elsewhere || completed->generation != fork_generation();
     int error = 0;
-    if (calling == NULL && !is_elsewhere)
+    if (*calling() == NULL && !is_elsewhere)
         return 0;
     for (size_t i = 0; i < completed->count && error == 0; i++) {
         const struct watcher *watcher = &completed->watchers[i];
@@ -277,16 +288,37 @@ static int waiting_error_of_any(const struct as_completed *completed)
     return error;
 }
 
-/* With the lock held: the next of those that no thread has tried to run, and that are not
-   done; NULL: there is none. */
+/* With the lock held: the next of those that this task has not tried to run, and that are
+   not done; NULL: there is none, or not yet. */
 static struct future *next_to_try(struct as_completed *completed)
 {
-    while (completed->tried < completed->count) {
-        struct watcher *watcher = &completed->watchers[completed->tried++];
-        if (!watcher->is_ready)
-            return watcher->future;
+    for (; completed->tried < completed->count; completed->tried++) {
+        struct watcher *watcher = &completed->watchers[completed->tried];
+        if (watcher->is_ready)
+            continue;
+        if (executor_has_guest(watcher->future))
+            return NULL;
+        completed->tried++;
+        return watcher->future;
     }
     return NULL;
+}
+
+/* With the lock held, which it releases meanwhile: sleeps until something is ready, or
+   the deadline. Returns 0 or an errno. */
+static int sleep_until_ready(struct as_completed *completed)
+{
+    struct waiter *waiter = &completed->waiter;
+    if (fiber_running() == NULL)
+        return cond_wait_until(&waiter->ready, &watching, completed->deadline)
+                   ? 0
+                   : ETIMEDOUT;
+    waiter->fiber = fiber_running();
+    mutex_unlock(&watching);
+    int error = fiber_suspend(completed->deadline);
+    mutex_lock(&watching);
+    waiter->fiber = NULL;
+    return error;
 }
 
 /* With the lock held, which it releases meanwhile: in a task of the pool of one of those
@@ -299,9 +331,8 @@ static int run_or_wait(struct as_completed *completed)
         mutex_unlock(&watching);
         executor_run_or_wait(future);
         mutex_lock(&watching);
-    } else if (error == 0 && !cond_wait_until(&completed->waiter.ready, &watching,
-                                              completed->deadline)) {
-        error = ETIMEDOUT;
+    } else if (error == 0) {
+        error = sleep_until_ready(completed);
     }
     return error;
 }
@@ -414,11 +445,13 @@ static const struct result *cannot_wait(int error)
                               "from (EPERM)";
     static char in_callback[] = "a callback cannot wait for a task of its own pool "
                                 "(EDEADLK)";
+    static char given_up[] = "the task that waits has been given up (ECANCELED)";
     static const struct result results[] = {
         {.status = RESULT_FAILED, .text = elsewhere},
-        {.status = RESULT_FAILED, .text = in_callback}};
+        {.status = RESULT_FAILED, .text = in_callback},
+        {.status = RESULT_FAILED, .text = given_up}};
     errno = error;
-    return &results[error == EDEADLK];
+    return &results[error == EPERM ? 0 : error == EDEADLK ? 1 : 2];
 }
 
 const struct result *future_result_within(struct future *future, double seconds)

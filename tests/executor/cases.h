@@ -22,13 +22,25 @@
 struct pool {
     const char *name;
     const char *worker; /* how its workers are called */
+    enum where {
+        THREADS_ONLY = 1,
+        PROCESSES_ONLY = 2,
+        LOOPS_ONLY = 4,
+        IN_OUR_PROCESS = THREADS_ONLY | LOOPS_ONLY,
+        CAN_BE_KILLED = PROCESSES_ONLY | LOOPS_ONLY,
+        ANY_POOL = THREADS_ONLY | PROCESSES_ONLY | LOOPS_ONLY,
+#ifdef __SANITIZE_THREAD__ /* which refuses pthread_exit(3) in a fiber */
+        THREAD_MAY_END = THREADS_ONLY | PROCESSES_ONLY,
+#else
+        THREAD_MAY_END = ANY_POOL,
+#endif
+    } kind;
     struct executor *(*open)(size_t workers);
     struct executor *(*open_with)(const struct executor_options *options);
-    bool has_processes; /* its workers can be killed */
 };
 
 struct test_case {
-    enum { ANY_POOL, THREADS_ONLY, PROCESSES_ONLY } where;
+    enum where where; /* on which kinds of pool it runs */
     const char *name;
     void (*run)(void);
 };
@@ -57,6 +69,10 @@ struct result leave_early(const char *argument); /* dies by exit(7) */
 
 /* Tells the case that a task has begun; for tasks. */
 void say_begun(void);
+
+/* Waits until the descriptor can be read; for tasks. In an event loop, only the task
+   waits. Returns false if it has been given up. */
+bool wait_until_readable(int descriptor);
 
 /* ---- In a case ---- */
 

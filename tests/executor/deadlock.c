@@ -340,10 +340,10 @@ static void a_callback_within_another_cannot_wait_for_the_pool_of_either(void)
 }
 
 static const struct test_case deadlock_cases[] = {
-    {THREADS_ONLY, NAMED(a_task_may_submit_to_its_own_pool)},
-    {THREADS_ONLY, NAMED(a_task_may_wait_for_another_of_its_own_pool)},
-    {THREADS_ONLY, NAMED(a_task_may_submit_beyond_the_bound_of_its_own_pool)},
-    {THREADS_ONLY, NAMED(a_task_may_shut_its_own_pool_down)},
+    {IN_OUR_PROCESS, NAMED(a_task_may_submit_to_its_own_pool)},
+    {IN_OUR_PROCESS, NAMED(a_task_may_wait_for_another_of_its_own_pool)},
+    {IN_OUR_PROCESS, NAMED(a_task_may_submit_beyond_the_bound_of_its_own_pool)},
+    {IN_OUR_PROCESS, NAMED(a_task_may_shut_its_own_pool_down)},
     {PROCESSES_ONLY, NAMED(a_task_in_a_process_is_refused_its_pool)},
     {ANY_POOL, NAMED(a_task_may_open_a_pool_of_its_own)},
     {ANY_POOL, NAMED(a_callback_may_submit)},

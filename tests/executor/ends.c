@@ -18,10 +18,11 @@ static struct result end_thread(const char *argument)
 static void a_task_that_ends_its_thread_costs_its_own_result(void)
 {
     struct executor *executor = pool->open(1);
-    const char *expected =
-        pool->has_processes
-            ? "worker process-1 exited with status 0"
-            : "worker thread-1 ended in the middle of the task (pthread_exit(3))";
+    char expected[100];
+    snprintf(expected, sizeof(expected), "worker %s-1 %s", pool->worker,
+             pool->kind == PROCESSES_ONLY
+                 ? "exited with status 0"
+                 : "ended in the middle of the task (pthread_exit(3))");
     struct future *futures[] = {submit(executor, echo, "1"),
                                 submit(executor, end_thread, ""),
                                 submit(executor, echo, "2")};
@@ -98,16 +99,16 @@ static void a_task_that_ends_its_thread_within_another_costs_both(void)
     executor_free(own);
 }
 
-static void an_initializer_that_ends_its_thread_breaks_a_pool_of_threads(void)
+static void an_initializer_that_ends_its_thread_breaks_the_pool(void)
 {
+    char expected[100];
+    snprintf(expected, sizeof(expected),
+             "the initializer of worker %s-1 failed: its thread ended (pthread_exit(3))",
+             pool->worker);
     struct executor *executor = pool->open_with(
         &(struct executor_options){.workers = 1, .initializer = end_thread});
-    comes_to(submit(executor, tell, ""), RESULT_BROKEN,
-             "the initializer of worker thread-1 failed: "
-             "its thread ended (pthread_exit(3))");
-    comes_to(submit(executor, tell, ""), RESULT_BROKEN,
-             "the initializer of worker thread-1 failed: "
-             "its thread ended (pthread_exit(3))");
+    comes_to(submit(executor, tell, ""), RESULT_BROKEN, expected);
+    comes_to(submit(executor, tell, ""), RESULT_BROKEN, expected);
     assert_false(has_any_begun());
     executor_free(executor);
 }
@@ -443,11 +444,12 @@ static void a_task_that_ran_is_not_cancelled_whatever_it_says(void)
 }
 
 static const struct test_case ends_cases[] = {
-    {ANY_POOL, NAMED(a_task_that_ends_its_thread_costs_its_own_result)},
-    {ANY_POOL, NAMED(all_workers_may_end_like_that)},
+    {THREAD_MAY_END, NAMED(a_task_that_ends_its_thread_costs_its_own_result)},
+    {THREAD_MAY_END, NAMED(all_workers_may_end_like_that)},
     {THREADS_ONLY, NAMED(a_pool_ends_though_a_thread_that_has_ended_cannot_be_replaced)},
     {THREADS_ONLY, NAMED(a_task_that_ends_its_thread_within_another_costs_both)},
-    {THREADS_ONLY, NAMED(an_initializer_that_ends_its_thread_breaks_a_pool_of_threads)},
+    {IN_OUR_PROCESS & THREAD_MAY_END,
+     NAMED(an_initializer_that_ends_its_thread_breaks_the_pool)},
     {PROCESSES_ONLY,
      NAMED(a_task_that_ends_its_thread_but_not_its_process_is_no_different)},
     {PROCESSES_ONLY, NAMED(an_initializer_that_ends_its_process_costs_each_task)},
@@ -457,7 +459,7 @@ static const struct test_case ends_cases[] = {
     {ANY_POOL, NAMED(a_thread_that_maps_may_be_cancelled_and_cancels_what_has_not_begun)},
     {THREADS_ONLY, NAMED(a_thread_of_the_pool_cannot_be_cancelled)},
     {THREADS_ONLY, NAMED(a_task_that_lets_its_thread_be_cancelled_costs_its_own_result)},
-    {THREADS_ONLY, NAMED(a_task_may_wait_for_its_own_pool_in_each_way)},
+    {IN_OUR_PROCESS, NAMED(a_task_may_wait_for_its_own_pool_in_each_way)},
     {ANY_POOL, NAMED(a_task_that_ran_is_not_cancelled_whatever_it_says)},
 };
 

@@ -86,11 +86,15 @@ static void who_waits_for_room_is_told_of_the_shutdown(void)
 
 /* ---- A worker's tasks, and a task's time ---- */
 
-static void a_thread_pool_refuses_what_it_cannot_do(void)
+static void a_thread_pool_has_no_limit_of_time(void)
 {
     errno = 0;
     assert_null(pool->open_with(&(struct executor_options){.task_seconds = 1}));
     assert_int_equal(errno, ENOTSUP);
+}
+
+static void only_processes_are_replaced_after_some_tasks(void)
+{
     errno = 0;
     assert_null(pool->open_with(&(struct executor_options){.max_tasks_per_worker = 1}));
     assert_int_equal(errno, ENOTSUP);
@@ -137,7 +141,8 @@ static void a_task_that_takes_too_long_is_killed(void)
     assert_int_equal(result->status, RESULT_TIMED_OUT);
     assert_string_equal(result->text, "timed out after 0.2 s");
     assert_true(result->span.end - result->span.start >= 0.2);
-    is_gone(result->span.pid);
+    if (pool->kind == PROCESSES_ONLY)
+        is_gone(result->span.pid);
     future_free(future);
     comes_to(submit(executor, echo, "next"), RESULT_OK, "next");
     executor_free(executor);
@@ -154,11 +159,14 @@ static void a_task_that_is_in_time_is_not(void)
 
 static void an_initializer_that_takes_too_long_is_killed(void)
 {
+    char expected[100];
+    snprintf(expected, sizeof(expected),
+             "the initializer of worker %s-1 failed: timed out after 0.2 s",
+             pool->worker);
     struct executor *executor = pool->open_with(&(struct executor_options){
         .workers = 1, .initializer = hold, .task_seconds = 0.2});
     for (size_t i = 0; i < 2; i++)
-        comes_to(submit(executor, echo, ""), RESULT_BROKEN,
-                 "the initializer of worker process-1 failed: timed out after 0.2 s");
+        comes_to(submit(executor, echo, ""), RESULT_BROKEN, expected);
     executor_free(executor);
 }
 
@@ -277,14 +285,15 @@ static const struct test_case limits_cases[] = {
     {ANY_POOL, NAMED(a_full_queue_refuses_who_would_not_wait)},
     {ANY_POOL, NAMED(who_submits_to_a_full_queue_waits_for_room)},
     {ANY_POOL, NAMED(who_waits_for_room_is_told_of_the_shutdown)},
-    {THREADS_ONLY, NAMED(a_thread_pool_refuses_what_it_cannot_do)},
+    {THREADS_ONLY, NAMED(a_thread_pool_has_no_limit_of_time)},
+    {IN_OUR_PROCESS, NAMED(only_processes_are_replaced_after_some_tasks)},
     {PROCESSES_ONLY, NAMED(a_worker_is_replaced_after_its_last_task)},
     {PROCESSES_ONLY, NAMED(workers_are_replaced_while_the_pool_shuts_down)},
-    {PROCESSES_ONLY, NAMED(a_task_that_takes_too_long_is_killed)},
-    {PROCESSES_ONLY, NAMED(a_task_that_is_in_time_is_not)},
-    {PROCESSES_ONLY, NAMED(an_initializer_that_takes_too_long_is_killed)},
+    {CAN_BE_KILLED, NAMED(a_task_that_takes_too_long_is_killed)},
+    {CAN_BE_KILLED, NAMED(a_task_that_is_in_time_is_not)},
+    {CAN_BE_KILLED, NAMED(an_initializer_that_takes_too_long_is_killed)},
     {ANY_POOL, NAMED(an_idle_pool_ends)},
-    {PROCESSES_ONLY, NAMED(a_task_for_an_idle_pool_has_its_limit)},
+    {CAN_BE_KILLED, NAMED(a_task_for_an_idle_pool_has_its_limit)},
     {PROCESSES_ONLY, NAMED(a_task_for_an_idle_pool_without_workers_has_its_result)},
     {PROCESSES_ONLY, NAMED(without_any_worker_there_is_no_pool)},
     {PROCESSES_ONLY, NAMED(with_fewer_workers_than_asked_for_there_is_a_pool)},

@@ -6,6 +6,9 @@
  */
 #include "cases.h"
 
+#include "fiber.h"
+#include "monotonic.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +22,11 @@
 #include <unistd.h>
 
 static const struct pool pools[] = {
-    {"thread pool", "thread", thread_pool_executor, thread_pool_executor_with, false},
-    {"process pool", "process", process_pool_executor, process_pool_executor_with, true},
+    {"thread pool", "thread", THREADS_ONLY, thread_pool_executor,
+     thread_pool_executor_with},
+    {"process pool", "process", PROCESSES_ONLY, process_pool_executor,
+     process_pool_executor_with},
+    {"event loop", "loop", LOOPS_ONLY, event_loop_executor, event_loop_executor_with},
 };
 
 static const struct test_group *const groups[] = {
@@ -32,7 +38,7 @@ static const struct test_group *const groups[] = {
 enum {
     POOL_COUNT = sizeof(pools) / sizeof(pools[0]),
     GROUP_COUNT = sizeof(groups) / sizeof(groups[0]),
-    MOST = 500,         /* cases on pools */
+    MOST = 700,         /* cases on pools */
     LONGEST_CASE = 120, /* seconds; under Valgrind too */
 };
 
@@ -60,10 +66,21 @@ void say_begun(void)
         abort();
 }
 
+bool wait_until_readable(int descriptor)
+{
+    struct pollfd ready = {.fd = descriptor, .events = POLLIN};
+    int error = 0;
+    while (error != ECANCELED && poll(&ready, 1, fiber_running() == NULL ? -1 : 0) == 0)
+        error = fiber_suspend(monotonic_seconds() + 0.001);
+    return error != ECANCELED;
+}
+
 struct result hold(const char *argument)
 {
     char byte;
     say_begun();
+    if (!wait_until_readable(released[0]))
+        return result_failed("given up");
     if (read(released[0], &byte, 1) != 1)
         abort();
     return result_ok(strdup(argument));
@@ -228,8 +245,7 @@ static size_t list_instances(void)
             struct instance *instance = &instances[count];
             instance->pool = &pools[i / GROUP_COUNT];
             instance->test_case = &group->cases[j];
-            if (instance->test_case->where ==
-                (instance->pool->has_processes ? THREADS_ONLY : PROCESSES_ONLY))
+            if ((instance->test_case->where & instance->pool->kind) == 0)
                 continue;
             snprintf(instance->name, sizeof(instance->name), "%s: %s: %s",
                      instance->pool->name, group->name, instance->test_case->name);

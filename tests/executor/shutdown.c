@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,10 +161,10 @@ static void an_unused_pool_ends_too(void)
     executor_free(pool->open(3));
 }
 
-static void stopping_workers_is_for_processes(void)
+static void stopping_workers_is_not_for_threads(void)
 {
     struct executor *executor = pool->open(1);
-    if (!pool->has_processes) {
+    if (pool->kind == THREADS_ONLY) {
         errno = 0;
         assert_false(executor_kill_workers(executor));
         assert_int_equal(errno, ENOTSUP);
@@ -176,8 +177,11 @@ static void stopping_workers_is_for_processes(void)
     executor_free(executor);
 }
 
-static void stop_with(bool (*stop)(struct executor *executor), const char *text)
+static void stop_with(bool (*stop)(struct executor *executor), const char *signal)
 {
+    char text[100];
+    snprintf(text, sizeof(text), "worker %s-1 was killed by signal %s", pool->worker,
+             signal);
     struct executor *executor = pool->open(1);
     struct future *running = submit(executor, hold, "");
     struct future *pending = submit(executor, echo, "");
@@ -196,13 +200,12 @@ static void stop_with(bool (*stop)(struct executor *executor), const char *text)
 
 static void killing_the_workers_ends_what_runs(void)
 {
-    stop_with(executor_kill_workers, "worker process-1 was killed by signal 9 (SIGKILL)");
+    stop_with(executor_kill_workers, "9 (SIGKILL)");
 }
 
 static void terminating_the_workers_ends_what_runs(void)
 {
-    stop_with(executor_terminate_workers,
-              "worker process-1 was killed by signal 15 (SIGTERM)");
+    stop_with(executor_terminate_workers, "15 (SIGTERM)");
 }
 
 /* In a child of fork(), the pool has no workers: nothing may wait for them. */
@@ -252,9 +255,9 @@ static const struct test_case shutdown_cases[] = {
     {ANY_POOL, NAMED(several_threads_may_shut_it_down_at_once)},
     {ANY_POOL, NAMED(racing_it_a_submit_is_refused_or_done)},
     {ANY_POOL, NAMED(an_unused_pool_ends_too)},
-    {ANY_POOL, NAMED(stopping_workers_is_for_processes)},
-    {PROCESSES_ONLY, NAMED(killing_the_workers_ends_what_runs)},
-    {PROCESSES_ONLY, NAMED(terminating_the_workers_ends_what_runs)},
+    {ANY_POOL, NAMED(stopping_workers_is_not_for_threads)},
+    {CAN_BE_KILLED, NAMED(killing_the_workers_ends_what_runs)},
+    {CAN_BE_KILLED, NAMED(terminating_the_workers_ends_what_runs)},
     {ANY_POOL, NAMED(a_forked_child_has_no_use_for_it)},
     {ANY_POOL, NAMED(closing_it_does_not_wait)},
 };

@@ -139,8 +139,8 @@ static void says_who_ran_a_task_and_when(void)
     assert_string_equal(two->worker, expected[is_in_order ? 1 : 0]);
     assert_true(one->start < one->end && two->start < two->end);
     assert_true(one->start < two->end && two->start < one->end);
-    assert_int_equal(one->pid == getpid(), !pool->has_processes);
-    assert_int_equal(one->pid == two->pid, !pool->has_processes);
+    assert_int_equal(one->pid == getpid(), pool->kind != PROCESSES_ONLY);
+    assert_int_equal(one->pid == two->pid, pool->kind != PROCESSES_ONLY);
     future_free(first);
     future_free(second);
     executor_free(executor);
@@ -149,7 +149,8 @@ static void says_who_ran_a_task_and_when(void)
 static void has_as_many_workers_as_suit_the_machine_if_not_told(void)
 {
     struct executor *executor = pool->open(0);
-    assert_in_range(executor_workers(executor), 1, pool->has_processes ? 4096 : 32);
+    size_t most = pool->kind == THREADS_ONLY ? 32 : 4096;
+    assert_in_range(executor_workers(executor), 1, most);
     comes_to(submit(executor, echo, "it works"), RESULT_OK, "it works");
     executor_free(executor);
     executor = pool->open(3);
