@@ -1,5 +1,7 @@
 #include "http.h"
 
+#include "fiber.h"
+#include "http_loop.h"
 #include "monotonic.h"
 #include "unpack.h"
 
@@ -31,7 +33,6 @@ enum {
     LONGEST_URL = 1000 * 1000,
     MOST_HEADER_BYTES = 256 * 1024, /* of all responses to one GET, and their trailers */
     MOST_HEADER_LINES = 1000,
-    MOST_SOCKETS = 32, /* of a client; libcurl keeps five connections */
 };
 
 /* Nor may that take longer, in seconds. */
@@ -47,17 +48,19 @@ static const char *certificate_file;
 static CURLcode libcurl_status = CURLE_FAILED_INIT;
 static pthread_key_t client_key;
 
-/* What a thread keeps from one GET to the next. */
+/* What a thread keeps from one GET to the next; in the loop of a fiber, what one of its
+   transfers does. */
 struct client {
     CURL *curl;
     struct curl_slist *headers;
     pid_t owner;
-    int socket_error;                    /* why socket(2) failed in the last GET, or 0 */
-    curl_socket_t sockets[MOST_SOCKETS]; /* that are open */
-    size_t socket_count;
-    size_t opened;     /* since the last request was sent */
-    uint64_t received; /* bytes, on the socket that was closed last */
-    bool has_ended;    /* it only waits for its last socket to be closed */
+    int socket_error;         /* why socket(2) failed in the last GET, or 0 */
+    struct sockets *sockets;  /* of all its connections; NULL: none is used again */
+    size_t socket_count;      /* that it has opened, and that are open */
+    size_t opened;            /* since the last request was sent */
+    uint64_t received;        /* bytes, on the socket that was closed last */
+    bool has_ended;           /* it only waits for its last socket to be closed */
+    struct transfer transfer; /* in the loop of a fiber */
 };
 
 /* A client that is the parent's: left alone, and kept here so that a leak checker sees
@@ -99,6 +102,8 @@ static void free_client(void *pointer)
     }
     curl_easy_cleanup(client->curl);
     curl_slist_free_all(client->headers);
+    if (client->transfer.shard == NULL)
+        free(client->sockets);
     client->has_ended = true;
     if (client->socket_count == 0)
         free(client);
@@ -188,8 +193,13 @@ static void hand_on(struct request *request, const char *bytes, size_t length)
     if (request->has_enough)
         return;
     request->has_enough = !request->receive(request->context, &piece);
-    if (request->has_enough)
-        request->enough_since = monotonic_seconds();
+    if (!request->has_enough)
+        return;
+    request->enough_since = monotonic_seconds();
+    if (request->client->transfer.shard != NULL)
+        transfer_set_deadline(
+            &request->client->transfer,
+            fmin(request->deadline, request->enough_since + most_seconds_left));
 }
 
 /* Whether the transfer has been refused; it is when the time is over. */
@@ -260,8 +270,9 @@ static int on_progress(void *context, curl_off_t download_total, curl_off_t down
 }
 
 /* The body has ended; without one, only the header has. */
-static void end_body(struct request *request)
+static void end_body(void *context)
 {
+    struct request *request = context;
     if (request->in_header)
         request->refusal = cut_header;
     else if (request->unpacker != NULL && !unpacker_is_at_end(request->unpacker))
@@ -336,34 +347,6 @@ static uint64_t bytes_received(curl_socket_t descriptor)
     return info.tcpi_bytes_received;
 }
 
-static bool has_port(int get_name(int, struct sockaddr *, socklen_t *),
-                     curl_socket_t descriptor, int port)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in ip4;
-        struct sockaddr_in6 ip6;
-    } name = {0};
-    socklen_t length = sizeof(name);
-    if (get_name(descriptor, &name.any, &length) < 0)
-        return false;
-    return port ==
-           ntohs(name.any.sa_family == AF_INET6 ? name.ip6.sin6_port : name.ip4.sin_port);
-}
-
-/* The client's socket between these ports. (libcurl has no way to ask for the socket of a
-   connection while it is used.) */
-static curl_socket_t find_socket(const struct client *client, int here, int server)
-{
-    for (size_t i = 0; i < client->socket_count; i++) {
-        curl_socket_t descriptor = client->sockets[i];
-        if (has_port(getsockname, descriptor, here) &&
-            has_port(getpeername, descriptor, server))
-            return descriptor;
-    }
-    return CURL_SOCKET_BAD;
-}
-
 /* Whether bytes have come that nobody has read, or the end of the connection. */
 static bool has_unread_bytes(curl_socket_t descriptor)
 {
@@ -393,7 +376,7 @@ static int before_request(void *context, char *server, char *here, int server_po
     client->opened = 0;
     request->sent_to = count_redirects(client->curl);
     request->is_unasked =
-        is_used && (has_unread_bytes(find_socket(client, port, server_port)) ||
+        is_used && (has_unread_bytes(sockets_find(client->sockets, port, server_port)) ||
                     has_unread_record(client->curl));
     return request->is_unasked ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
@@ -422,6 +405,11 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 {
     (void)purpose;
     struct client *client = context;
+    if (client->transfer.shard != NULL) {
+        transfer_has_looked_up(&client->transfer);
+        if (client->transfer.fiber == NULL)
+            return CURL_SOCKET_BAD;
+    }
     client->opened++;
     int type = address->socktype | SOCK_CLOEXEC;
     int descriptor = socket(address->family, type, address->protocol);
@@ -432,8 +420,9 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
     /* The kernel reads ahead of us, and a title comes early: no more than we may need. If
        it cannot be set, more is read. */
     setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &(int){READ_AHEAD}, sizeof(int));
-    if (client->socket_count < MOST_SOCKETS)
-        client->sockets[client->socket_count++] = descriptor;
+    client->socket_count++;
+    if (client->sockets != NULL)
+        sockets_add(client->sockets, descriptor);
     return descriptor;
 }
 
@@ -442,10 +431,9 @@ static int close_socket(void *context, curl_socket_t descriptor)
 {
     struct client *client = context;
     client->received = bytes_received(descriptor);
-    for (size_t i = 0; i < client->socket_count; i++) {
-        if (client->sockets[i] == descriptor)
-            client->sockets[i] = client->sockets[--client->socket_count];
-    }
+    client->socket_count--;
+    if (client->sockets != NULL)
+        sockets_remove(client->sockets, descriptor);
     if (client->has_ended && client->socket_count == 0)
         free(client);
     return close(descriptor);
@@ -531,12 +519,64 @@ static struct client *own_client(void)
     if (client != NULL)
         inherited_client = client;
     client = new_client();
-    if (client != NULL && pthread_setspecific(client_key, client) != 0) {
+    if (client == NULL)
+        return NULL;
+    client->sockets = calloc(1, sizeof(*client->sockets));
+    if (client->sockets == NULL || pthread_setspecific(client_key, client) != 0) {
         free_client(client);
-        client = NULL;
+        return NULL;
     }
     return client;
 }
+
+/* ---- In the loop of a fiber ---- */
+
+static struct client *client_of(struct transfer *transfer)
+{
+    return (struct client *)((char *)transfer - offsetof(struct client, transfer));
+}
+
+/* libcurl calls this before it looks a name up. */
+static int before_look_up(void *resolver, void *unused, void *context)
+{
+    (void)resolver, (void)unused;
+    struct client *client = context;
+    return transfer_may_look_up(&client->transfer) ? 0 : 1;
+}
+
+static struct transfer *new_transfer(struct shard *shard)
+{
+    struct client *client = new_client();
+    if (client == NULL)
+        return NULL;
+    client->sockets = shard_sockets(shard);
+    client->transfer = (struct transfer){.easy = client->curl, .shard = shard};
+    curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_FUNCTION, before_look_up);
+    curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_DATA, client);
+    return &client->transfer;
+}
+
+static void free_transfer(struct transfer *transfer)
+{
+    free_client(client_of(transfer));
+}
+
+/* The client for a GET: the thread's, or one in the loop of the running fiber. */
+static struct client *take_client(void)
+{
+    if (fiber_running() == NULL)
+        return own_client();
+    struct transfer *transfer = transfer_take(new_transfer, free_transfer);
+    return transfer == NULL ? NULL : client_of(transfer);
+}
+
+static void give_client_back(struct client *client)
+{
+    if (client->transfer.shard != NULL)
+        transfer_give_back(&client->transfer);
+}
+
+/* ---- A GET ---- */
 
 /* The status of the last response; 0 if there was none. */
 static long status_of(CURL *curl)
@@ -625,6 +665,8 @@ static struct result explain(CURLcode code, const struct request *request)
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return result_failed("timed out after %g s", time_limit);
+    case CURLE_ABORTED_BY_CALLBACK:
+        return result_failed("given up");
     case CURLE_HTTP_RETURNED_ERROR:
         return result_failed("HTTP status %ld", status_of(curl));
     case CURLE_TOO_MANY_REDIRECTS:
@@ -686,21 +728,43 @@ static long milliseconds_left(const struct request *request)
     return left > 0.001 ? (long)ceil(left * 1000) : 1; /* 0 would mean "for ever" */
 }
 
-/* Prepares the transfer, with what libcurl knows of no other page. */
+/* Prepares the transfer, with what libcurl knows of no other page. In the loop of a fiber
+   the time limit is not left to libcurl (http_loop.h). */
 static CURLcode prepare(struct request *request)
 {
     CURL *curl = request->client->curl;
+    bool is_in_loop = request->client->transfer.shard != NULL;
     request->client->opened = 0;
+    request->client->transfer.deadline = request->deadline;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL"); /* forget them */
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && !is_in_loop)
         code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds_left(request));
     return code;
 }
 
+/* The seam between blocking and suspending: all else is the same for a thread and for a
+   fiber. */
+static CURLcode perform_prepared(struct client *client)
+{
+    return client->transfer.shard == NULL ? curl_easy_perform(client->curl)
+                                          : transfer_perform(&client->transfer);
+}
+
 static CURLcode perform(struct request *request)
 {
+    struct transfer *transfer = &request->client->transfer;
     CURLcode code = prepare(request);
-    return code == CURLE_OK ? curl_easy_perform(request->client->curl) : code;
+    if (code == CURLE_OK)
+        code = perform_prepared(request->client);
+    while (transfer->wants_look_up) {
+        if (!transfer_wait_for_turn(transfer))
+            return CURLE_OPERATION_TIMEDOUT;
+        request->in_header = false;
+        code = prepare(request);
+        if (code == CURLE_OK)
+            code = perform_prepared(request->client);
+    }
+    return code;
 }
 
 /* Makes it once more, on new connections: nobody has answered there before being asked.
@@ -800,7 +864,7 @@ static struct result end_request(struct request *request, CURLcode code,
                                  float marks[SPAN_MARKS])
 {
     if (code == CURLE_OK && !request->has_enough)
-        end_body(request);
+        fiber_call_below(end_body, request); /* to parse a page takes much stack */
     note(request->client->curl, marks);
     struct result result = outcome(request, code);
     free(request->content_type);
@@ -812,12 +876,14 @@ static struct result get(const char *url, http_receive *receive, void *context,
                          float marks[SPAN_MARKS])
 {
     const char *obstacle = obstacle_to(url);
-    struct client *client = obstacle == NULL ? own_client() : NULL;
+    struct client *client = obstacle == NULL ? take_client() : NULL;
     if (client == NULL)
         return result_failed("%s", obstacle == NULL ? "out of memory" : obstacle);
     struct request request = new_request(client, receive, context);
     CURLcode code = transfer(&request, url);
-    return end_request(&request, code, marks);
+    struct result result = end_request(&request, code, marks);
+    give_client_back(client);
+    return result;
 }
 
 struct result http_get(const char *url, http_receive *receive, void *context)
