@@ -200,10 +200,11 @@ static char *read_text(const char *path)
     return text;
 }
 
-static struct MHD_Daemon *start_daemon(const struct options *options, int listener,
+static struct MHD_Daemon *start_daemon(const struct options *options,
                                        unsigned int connections)
 {
-    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    unsigned int flags =
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
     char *certificate = NULL;
     char *key = NULL;
     if (options->tls) {
@@ -212,12 +213,12 @@ static struct MHD_Daemon *start_daemon(const struct options *options, int listen
         key = read_text(options->key);
     }
     struct MHD_Daemon *daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, request_arrived, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_URI_LOG_CALLBACK, request_started, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        request_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, stats_connection, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        options->connection_memory, MHD_OPTION_HTTPS_MEM_CERT, certificate,
-        MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
+        flags, 0, NULL, NULL, request_arrived, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        request_started, NULL, MHD_OPTION_NOTIFY_COMPLETED, request_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, stats_connection, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory,
+        MHD_OPTION_HTTPS_MEM_CERT, certificate, MHD_OPTION_HTTPS_MEM_KEY, key,
+        MHD_OPTION_END);
     if (daemon == NULL)
         errx(FAILED, "cannot start%s", options->tls ? ": a bad certificate or key?" : "");
     free(certificate);
@@ -225,17 +226,19 @@ static struct MHD_Daemon *start_daemon(const struct options *options, int listen
     return daemon;
 }
 
-/* An epoll instance that watches the two; connections that wait are added as they come.
+/* An epoll instance that watches the three; connections that wait are added as they come.
    */
-static int watch(struct MHD_Daemon *daemon, int *signals)
+static int watch(struct MHD_Daemon *daemon, int *listener, int *signals)
 {
     int daemon_events =
         MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd; /* a union */
     struct epoll_event of_daemon = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event of_listener = {.events = EPOLLIN, .data.ptr = listener};
     struct epoll_event of_signals = {.events = EPOLLIN, .data.ptr = signals};
 
     int events = epoll_create1(EPOLL_CLOEXEC);
     if (events < 0 || epoll_ctl(events, EPOLL_CTL_ADD, daemon_events, &of_daemon) != 0 ||
+        epoll_ctl(events, EPOLL_CTL_ADD, *listener, &of_listener) != 0 ||
         epoll_ctl(events, EPOLL_CTL_ADD, *signals, &of_signals) != 0)
         err(FAILED, "cannot wait for events");
     waiting_watch_with(events);
@@ -255,8 +258,25 @@ static const struct timespec *sleep_time(struct MHD_Daemon *daemon, struct times
     return NULL;
 }
 
+/*
+ * Accepts all that have connected. MHD would accept ten, serve, and accept ten more: when
+ * ten thousand connect at once, the queue overflows, and some clients' kernels try again
+ * only after a second. A connection that MHD refuses, it closes.
+ */
+static void accept_all(struct MHD_Daemon *daemon, int listener)
+{
+    struct sockaddr_in address;
+    struct sockaddr *generic = (struct sockaddr *)&address;
+    socklen_t length = sizeof address;
+    int client;
+    while ((client = accept4(listener, generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
+           0)
+        MHD_add_connection(daemon, client, generic, length);
+}
+
 /* Serves until a signal comes. */
-static void serve(struct MHD_Daemon *daemon, int epoll, const int *signals)
+static void serve(struct MHD_Daemon *daemon, int epoll, const int *listener,
+                  const int *signals)
 {
     for (;;) {
         struct epoll_event events[256];
@@ -269,7 +289,9 @@ static void serve(struct MHD_Daemon *daemon, int epoll, const int *signals)
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == signals)
                 return;
-            if (events[i].data.ptr != NULL)
+            if (events[i].data.ptr == listener)
+                accept_all(daemon, *listener);
+            else if (events[i].data.ptr != NULL)
                 wait_end(events[i].data.ptr, DEPARTED);
         }
         wait_expire();
@@ -294,16 +316,17 @@ int main(int argc, char **argv)
 
     unsigned int connections = raise_connection_limit();
     int listener = listen_on(&options.port, options.any_host);
-    struct MHD_Daemon *daemon = start_daemon(&options, listener, connections);
-    int epoll = watch(daemon, &signals);
+    struct MHD_Daemon *daemon = start_daemon(&options, connections);
+    int epoll = watch(daemon, &listener, &signals);
     printf("%s://127.0.0.1:%d\n", options.tls ? "https" : "http", options.port);
     if (fflush(stdout) != 0)
         err(FAILED, "cannot print the address");
 
-    serve(daemon, epoll, &signals);
+    serve(daemon, epoll, &listener, &signals);
 
     waiting_close();
-    MHD_stop_daemon(daemon); /* closes the listener, too */
+    MHD_stop_daemon(daemon);
+    close(listener);
     stats_close();
     close(epoll);
     close(signals);

@@ -169,9 +169,11 @@ void wait_end(struct request *request, enum outcome outcome);
 /* Says how long the loop may sleep. Returns false if it may until there is an event. */
 bool wait_timeout(struct timespec *time);
 
-/* Ends the wait whose time was over first, if there is one. One at a time: if many were
-   over at once, those that ask for the next page meanwhile would be seen only after all
-   of them, and from then on all would come at once, again and again. */
+/* Ends waits whose time is over, the earliest first: one, or a 64th of all that wait if
+   that is more. Not all at once: those who ask for the next page meanwhile would be seen
+   only after all of them, and from then on all would come at once, again and again. But
+   each time that some end, MHD looks through all that wait: with ten thousand, one at a
+   time took it five seconds. */
 void wait_expire(void);
 
 /* Ends all waits. */

@@ -141,7 +141,9 @@ bool wait_timeout(struct timespec *time)
 
 void wait_expire(void)
 {
-    if (heap_count > 0 && heap[0]->deadline <= nanoseconds())
+    int64_t now = nanoseconds();
+    size_t most = 1 + heap_count / 64; /* the header says why */
+    for (; most > 0 && heap_count > 0 && heap[0]->deadline <= now; most--)
         wait_end(heap[0], EXPIRED);
 }
 
