@@ -130,6 +130,8 @@ static enum MHD_Result serve_page(struct request *request)
         return wait_begin(request, NULL, delay);
     struct reply reply = long_page();
     reply.size = query_number(request, "size", 0);
+    reply.header.name = "Connection";
+    reply.header.value = query_number(request, "close", 0) > 0 ? "close" : NULL;
     return answer_text(request, reply, PAGE_START("Page %ju"), request->number);
 }
 
