@@ -1,6 +1,6 @@
 /*
  * A floor for fetching pages: what has to be done, and nothing else. One thread, a socket
- * for each of the workers, one poll(2) for all; a page is asked for, and read up to its
+ * for each of the workers, one epoll(7) for all; a page is asked for, and read up to its
  * title. It knows no other site than ours, whose titles come first.
  *
  *     bare WORKERS FILE    the titles of the pages in a file of URLs
@@ -9,21 +9,34 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LONGEST_URL = 200, MOST_TEXT = 16 * 1024 };
+enum { LONGEST_URL = 200, MOST_TEXT = 4 * 1024, MOST_EVENTS = 256 };
 
 struct worker {
+    int socket;
+    bool has_asked;
+    size_t length;
     char url[LONGEST_URL];
     char text[MOST_TEXT + 1]; /* what has come of the page */
-    size_t length;
 };
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        fail("getrlimit: %s", strerror(errno));
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        fail("setrlimit: %s", strerror(errno));
+}
 
 /* Reads the next URL; returns false if there is none. */
 static bool next_url(FILE *file, char url[LONGEST_URL])
@@ -34,33 +47,45 @@ static bool next_url(FILE *file, char url[LONGEST_URL])
     return true;
 }
 
-/* Connects, asks for the page, and returns the socket. */
-static int ask(const char *url)
+/* Begins to connect. Events are told once, when something changes: first that the socket
+   is connected, then that something has come. */
+static void start_connecting(struct worker *worker, int epoll)
 {
+    struct epoll_event events = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
+                                 .data.ptr = worker};
     struct sockaddr_in address = {.sin_family = AF_INET};
+    char host[INET_ADDRSTRLEN];
     unsigned short port;
-    char path[LONGEST_URL];
-    char request[2 * LONGEST_URL];
-    if (sscanf(url, "http://127.0.0.1:%hu%199s", &port, path) != 2)
-        fail("not a page of the local site: %s", url);
+    if (sscanf(worker->url, "http://%15[0-9.]:%hu/", host, &port) != 2 ||
+        inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        fail("not a page of the local site: %s", worker->url);
     address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    worker->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (worker->socket < 0 ||
+        (connect(worker->socket, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+         errno != EINPROGRESS) ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, worker->socket, &events) < 0)
+        fail("cannot connect for %s: %s", worker->url, strerror(errno));
+}
+
+static void ask(struct worker *worker)
+{
+    char request[2 * LONGEST_URL];
+    const char *path = strchr(worker->url + strlen("http://"), '/');
     int length = snprintf(request, sizeof(request),
                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", path);
-
-    int page = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (page < 0 || connect(page, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        write(page, request, (size_t)length) != length)
-        fail("cannot ask for %s: %s", url, strerror(errno));
-    return page;
+    if (write(worker->socket, request, (size_t)length) != length)
+        fail("cannot ask for %s: %s", worker->url, strerror(errno));
+    worker->has_asked = true;
 }
 
 /* Reads what has come of the page. When the title is there, prints it and returns
    true. */
-static bool read_title(struct worker *worker, int page)
+static bool read_title(struct worker *worker)
 {
     char *text = worker->text;
-    ssize_t length = read(page, text + worker->length, MOST_TEXT - worker->length);
+    ssize_t length =
+        read(worker->socket, text + worker->length, MOST_TEXT - worker->length);
     if (length <= 0)
         fail("no title at the start of %s", worker->url);
     worker->length += (size_t)length;
@@ -74,30 +99,48 @@ static bool read_title(struct worker *worker, int page)
     return true;
 }
 
-/* Gives the worker its next page; one without a page has a socket of -1. */
-static bool begin(struct worker *worker, struct pollfd *page, FILE *file)
+/* Gives the worker its next page; returns false if there is none. */
+static bool begin(struct worker *worker, int epoll, FILE *file)
 {
-    bool has_page = next_url(file, worker->url);
+    if (!next_url(file, worker->url))
+        return false;
+    worker->has_asked = false;
     worker->length = 0;
-    *page = (struct pollfd){.fd = has_page ? ask(worker->url) : -1, .events = POLLIN};
-    return has_page;
+    start_connecting(worker, epoll);
+    return true;
 }
 
-static void fetch_all(FILE *file, struct worker workers[], struct pollfd pages[],
-                      size_t count)
+/* Goes on with the worker's page. Returns true when its title is printed. */
+static bool go_on(struct worker *worker, unsigned events)
 {
+    if (!worker->has_asked)
+        ask(worker);
+    if ((events & ~(unsigned)EPOLLOUT) == 0 || !read_title(worker))
+        return false;
+    close(worker->socket); /* it leaves the epoll instance, too */
+    return true;
+}
+
+static void fetch_all(FILE *file, struct worker workers[], size_t count)
+{
+    struct epoll_event events[MOST_EVENTS];
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0)
+        fail("epoll_create1: %s", strerror(errno));
     size_t busy = 0;
     for (size_t i = 0; i < count; i++)
-        busy += begin(&workers[i], &pages[i], file);
+        busy += begin(&workers[i], epoll, file);
     while (busy > 0) {
-        if (poll(pages, count, -1) < 0)
-            fail("poll: %s", strerror(errno));
-        for (size_t i = 0; i < count; i++)
-            if (pages[i].revents != 0 && read_title(&workers[i], pages[i].fd)) {
-                close(pages[i].fd);
-                busy -= !begin(&workers[i], &pages[i], file);
-            }
+        int ready = epoll_wait(epoll, events, MOST_EVENTS, -1);
+        if (ready < 0)
+            fail("epoll_wait: %s", strerror(errno));
+        for (int i = 0; i < ready; i++) {
+            struct worker *worker = events[i].data.ptr;
+            if (go_on(worker, events[i].events))
+                busy -= !begin(worker, epoll, file);
+        }
     }
+    close(epoll);
 }
 
 int main(int argc, char *argv[])
@@ -107,12 +150,13 @@ int main(int argc, char *argv[])
     FILE *file = fopen(name, "re");
     if (file == NULL)
         fail("cannot read '%s': %s", name, strerror(errno));
-    struct worker *workers = resident_memory(count * sizeof(struct worker));
-    struct pollfd *pages = resident_memory(count * sizeof(struct pollfd));
+    raise_descriptor_limit();
+    struct worker *workers = calloc(count, sizeof(struct worker));
+    if (workers == NULL)
+        fail("no memory for %zu workers", count);
 
-    fetch_all(file, workers, pages, count);
+    fetch_all(file, workers, count);
 
     free(workers);
-    free(pages);
     fclose(file);
 }
