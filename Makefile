@@ -43,7 +43,7 @@ BENCH := executor floor measure pages/bare \
 	$(if $(shell pkg-config --modversion glib-2.0 2>/dev/null),tasks/glib) \
 	$(if $(shell pkg-config --modversion libuv 2>/dev/null),tasks/libuv)
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
-BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go)
+BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
 .PHONY: all lessons site unit-tests fuzzers bench program executor-test run test learn watch \
 	figures fuzz lint tidy format clean help compile_commands.json
@@ -108,9 +108,9 @@ $(BUILD)/bench/tasks/glib: BENCH_LIBRARIES = $(shell pkg-config --libs glib-2.0)
 $(BUILD)/bench/tasks/libuv: BENCH_LIBRARIES = $(shell pkg-config --libs libuv)
 
 # What Go keeps of what it has compiled stays in here too, and is not the user's.
-$(BUILD)/bench/tasks/go: bench/tasks/go/main.go
+$(BENCH_GO): $(BUILD)/bench/%/go: bench/%/go/main.go
 	@mkdir -p $(@D)
-	GOCACHE="$$(cd $(@D) && pwd)/go-cache" GO111MODULE=off go build -o $@ $<
+	GOCACHE="$$(cd $(@D)/.. && pwd)/go-cache" GO111MODULE=off go build -o $@ $<
 
 # Builds the sources in the folder $FROM, somebody's own version of a lesson, as $TO, and what
 # it has of its own as $TO.o. The paths come through the environment, where they may hold

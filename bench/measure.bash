@@ -168,6 +168,8 @@ set_fetch_command() {
             command=(xargs --arg-file="$urls" --max-procs="$2" --max-args=1
                 curl --silent --output /dev/null --write-out "$status")
             ;;
+        Go) command=("$programs/events/go" "$2" "$urls") ;;
+        aiohttp) command=("$python" "$sources/events/titles.py" "$2" "$urls") ;;
         'bare sockets') command=("$programs/pages/bare" "$2" "$urls") ;;
         requests*)
             command=("$python" "$sources/pages/titles.py" "${1#requests }" "$2" "$urls")
@@ -257,6 +259,66 @@ measure_cpu() {
         record "site_cpu_seconds$1" "$program" "$cpu_page_count" "$cpu_workers" \
             "$site_seconds"
     done
+}
+
+# ---- events ----------------------------------------------------------------------------
+
+bench_events() {
+    local program count
+    find_peers curl
+    find_peers Go aiohttp
+    hosts=0
+    for ((run = 1; run <= repeat; run++)); do
+        calculate "$events_delay / 1000"
+        record seconds ideal "$events_page_count" "$events_page_count" "$value"
+        for program in "${loops[@]}" 'bare sockets' "${peers[@]}"; do
+            fetch_all_at_once "$program"
+        done
+        for program in "${loops[@]}" 'bare sockets'; do
+            for count in "${events_at_once[@]}"; do
+                fetch_at_once "$program" "$count" || true
+            done
+        done
+        make_pages "$cpu_page_count" 0 "${cpu_page_sizes[0]}"
+        measure_cpu '' "${loops[@]}" curl
+    done
+}
+
+# A transfer's memory is the program's peak with all pages at once, less its peak with one
+# page, divided by the number of pages.
+fetch_all_at_once() {
+    local most
+    fetch_at_once "$1" "$events_page_count" || return 0
+    record cpu_ms_a_page "$1" "$events_page_count" "$events_page_count" "$value"
+    record seconds "$1" "$events_page_count" "$events_page_count" "$seconds"
+    record site_cpu_seconds "$1" "$events_page_count" "$events_page_count" "$site_seconds"
+    most=$bytes
+    make_fresh_pages 1 "$events_delay"
+    fetch "$1" 1 || return 0
+    calculate "($most - $bytes) / $events_page_count / 1024"
+    record kib_a_transfer "$1" "$events_page_count" "$events_page_count" "$value"
+}
+
+# fetch_at_once PROGRAM COUNT: has it fetch all the pages, COUNT at once. The delay is in
+# proportion to COUNT, so that the ideal time is always the same. Sets what fetch sets, and
+# `value` to the CPU milliseconds a page. The size that is recorded is COUNT.
+fetch_at_once() {
+    make_fresh_pages "$events_page_count" $((events_delay * $2 / events_page_count))
+    fetch "$1" "$2" || return 1
+    calculate "$cpu_seconds * 1000 / $events_page_count"
+    record cpu_ms_a_transfer "$1" "$2" "$2" "$value"
+}
+
+# make_fresh_pages COUNT DELAY: the site closes each connection, so that each page needs one
+# of its own, with few at once as with many. And the pages are on a host that no program has
+# connected to before. For a minute, the kernel keeps connections that have ended
+# (TIME_WAIT); with ten thousand of them to one host, connect(2) searches long for a free
+# port: up to 0.05 ms a page, more than all else that bare sockets need.
+make_fresh_pages() {
+    hosts=$((hosts + 1))
+    make_pages "$1" "$2" "$events_page_size"
+    sed -i "s/127\.0\.0\.1/127.1.$((hosts / 250)).$((hosts % 250 + 1))/; s/\$/\&close=1/" \
+        "$temporary/urls"
 }
 
 # ---- scale -----------------------------------------------------------------------------

@@ -16,6 +16,10 @@ set_heading() {
             heading="CPU milliseconds a title, $cpu_page_count pages of $page_size bytes,"
             heading+=" or fewer, $cpu_workers workers"
             ;;
+        events)
+            heading="$events_page_count pages of $events_page_size bytes"
+            heading+=" at $events_delay ms, all at once, one thread"
+            ;;
         scale) heading="us a task, with many tasks and with few" ;;
     esac
 }
@@ -36,6 +40,12 @@ print_notes() {
         cpu)
             printf '  "many": the pages are on %d hosts in turn, else they are on one.\n' \
                 "$cpu_hosts"
+            ;;
+        events)
+            printf '  "%d at once": CPU ms a title, %d pages of %d bytes without delay.\n' \
+                "$cpu_workers" "$cpu_page_count" "${cpu_page_sizes[0]}"
+            printf '  "%d at once": CPU ms a page, compared with %d at once.\n' \
+                "$events_page_count" "${events_at_once[0]}"
             ;;
         scale)
             echo "  Times and memory, with few and many pages and workers: $output/scale*"
@@ -104,6 +114,14 @@ list_rows() {
                 cpu_rows "$size, many" cpu_ms_a_title_at_"${size}_on_many"
             done
             ;;
+        events)
+            for lesson in "${loops[@]}"; do
+                event_rows "$lesson"
+            done
+            row "bare sockets, $events_page_count at once" cpu_ms_a_transfer \
+                "bare sockets@$events_page_count" "bare sockets@${events_at_once[0]}" -
+            row 'bare sockets, seconds' seconds 'bare sockets' ideal -
+            ;;
         scale)
             for kind in threads processes; do
                 row "$kind" us_a_task "$kind@${scale_task_counts[-1]}" \
@@ -119,6 +137,29 @@ cpu_rows() {
     for lesson in "${lessons[@]}"; do
         row "$lesson, $1" "$2" "$lesson" curl "$(limit_of "$lesson" 1)"
     done
+}
+
+# event_rows LESSON: lesson 9's loop is there to compare; lesson 10's has limits.
+event_rows() {
+    row "$1, CPU ms a page" cpu_ms_a_page "$1" aiohttp "$(event_limit "$1" 'ratio 0.25')"
+    row "$1, CPU ms a page" cpu_ms_a_page "$1" Go "$(event_limit "$1" 'ratio 0.667')"
+    row "$1, CPU ms a page" cpu_ms_a_page "$1" 'bare sockets' \
+        "$(event_limit "$1" 'ratio 2')"
+    row "$1, $events_page_count at once" cpu_ms_a_transfer "$1@$events_page_count" \
+        "$1@${events_at_once[0]}" "$(event_limit "$1" 'ratio 1.3')"
+    row "$1, $cpu_workers at once" cpu_ms_a_title "$1" curl "$(event_limit "$1" 'ratio 1')"
+    row "$1, seconds" seconds "$1" 'bare sockets' "$(event_limit "$1" 'ratio 1.5')"
+    row "$1, KiB a transfer" kib_a_transfer "$1" aiohttp "$(event_limit "$1" 'value 22')"
+    rows "$1, KiB a transfer" kib_a_transfer "$1" Go 'bare sockets'
+}
+
+# event_limit LESSON LIMIT
+event_limit() {
+    if [[ $1 == *-executor-* ]]; then
+        echo "$2"
+    else
+        echo -
+    fi
 }
 
 # limit_of LESSON RATIO: lessons with a pool have something to reach.
@@ -219,6 +260,7 @@ draw_plots() {
             tasks | processes) plot_bars us_a_task "microseconds a task: $heading" ;;
             fetch) plot_bars seconds "$heading" ;;
             cpu) plot_bars cpu_ms_a_title "$heading" ;;
+            events) plot_bars cpu_ms_a_page "CPU milliseconds a page: $heading" ;;
             scale)
                 plot_lines scale-tasks 4 tasks seconds seconds peak_mib 'peak MiB'
                 plot_lines scale-pages 4 pages seconds_of_pages seconds \

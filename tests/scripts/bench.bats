@@ -25,12 +25,13 @@ bench() {
 # pretend: what was built is in a folder of its own from now on, where a check may change it,
 # and is not built again.
 pretend() {
-    mkdir -p build/bench/tasks commands
+    local peer
+    mkdir -p build/bench/{tasks,events} commands
     ln -s "$BUILD"/[0-9s]* build
     ln -s "$BUILD"/bench/{executor,floor,measure,pages} build/bench
-    if [[ -d $BUILD/bench/tasks ]]; then # a peer is there
-        find "$BUILD/bench/tasks" -type f ! -name '*.?' -exec ln -s -t build/bench/tasks '{}' +
-    fi
+    for peer in "$BUILD"/bench/{tasks,events}/*; do
+        [[ -d $peer || ! -x $peer ]] || ln -s "$peer" "build${peer#"$BUILD"}"
+    done
     printf '#!/bin/sh\n' >commands/make
     chmod +x commands/make
     PATH=$PWD/commands:$PATH
@@ -58,7 +59,7 @@ table() {
 @test "scripts/bench measures all of it, and each line of its table has a figure" {
     bench --quick --repeat 2
     assert_status 0
-    local lesson size
+    local lesson lessons size judged
     for lesson in "$ROOT"/lessons/0[3-7]-*; do
         lesson=$(basename "$lesson")
         assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  (bare sockets|ideal and forks) .* ratio <= 1.01 +(yes|no)$"
@@ -74,15 +75,27 @@ table() {
     assert_line --regexp '^  us a task; floors +[0-9.]+ +[0-9.]+  futex wake of a thread '
     assert_line --regexp '^  us a task; floors +[0-9.]+ +[0-9.]+  write \+ read in a process '
     assert_equal "$(grep -cE '^  bare sockets; a floor +[0-9.]+ +[0-9.]+  (ideal|curl) ' <<<"$output")" 2
+    for lesson in "$ROOT"/lessons/*-event*; do
+        lesson=$(basename "$lesson")
+        assert_line --regexp "^  $lesson, CPU ms a page +[0-9.]+ +[0-9.]+  bare sockets "
+        assert_line --regexp "^  $lesson, 200 at once +[0-9.]+ +[0-9.]+  $lesson@10 "
+        assert_line --regexp "^  $lesson, seconds +[0-9.]+ +[0-9.]+  bare sockets "
+        assert_line --regexp "^  $lesson, KiB a transfer +[0-9.]+ +[0-9.]+  bare sockets "
+        assert_line --regexp "^  $lesson, 3 at once +[0-9.]+ +[0-9.]+  curl "
+    done
     assert_line --regexp '^  threads +[0-9.]+ +[0-9.]+  threads@200 .* ratio <= 1.15 +(yes|no)$'
     assert_line --regexp '^  processes +[0-9.]+ +[0-9.]+  processes@200 .* ratio <= 1.15 +(yes|no)$'
     assert_equal "$(<figures/table.txt)" "$output"
-    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" 48
-    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" 48
+    # Six limits for each pool, from lesson 3 on, and seven for lesson 10's events.
+    lessons=("$ROOT"/lessons/[0-9]*)
+    judged=$((6 + 6 * (${#lessons[@]} - 2)))
+    [[ ! -d $ROOT/lessons/10-executor-events ]] || judged=$((judged + 7))
+    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" "$judged"
+    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" "$judged"
     # Nothing but figures, and each as often as it was to be measured.
-    run awk -F , 'FNR > 1 && $7 !~ /^[0-9.]+(e-?[0-9]+)?$/' figures/{tasks,processes,fetch,cpu,scale}.csv
+    run awk -F , 'FNR > 1 && $7 !~ /^[0-9.]+(e-?[0-9]+)?$/' figures/{tasks,processes,fetch,cpu,events,scale}.csv
     assert_output ''
-    run awk -F , 'FNR > 1 && $6 != 2' figures/{tasks,processes,cpu}-summary.csv
+    run awk -F , 'FNR > 1 && $6 != 2' figures/{tasks,processes,cpu,events}-summary.csv
     assert_output ''
     [[ $(wc -l <figures/scale-summary.csv) -gt 50 ]] || fail 'there are figures missing'
 }
@@ -105,10 +118,10 @@ table() {
     local missing
     pretend
     ln -s /usr/bin/* commands 2>/dev/null || true
-    rm -f commands/{curl,gnuplot} build/bench/tasks/*
-    PATH=$PWD/commands bench --quick tasks fetch
+    rm -f commands/{curl,gnuplot} build/bench/{tasks,events}/*
+    PATH=$PWD/commands bench --quick tasks fetch events
     assert_status 0
-    for missing in tasks:\ {GLib,libuv,Go} fetch:\ {curl,xargs} 'plots: gnuplot'; do
+    for missing in tasks:\ {GLib,libuv,Go} fetch:\ {curl,xargs} events:\ {curl,Go} 'plots: gnuplot'; do
         assert_equal "$(grep -cF "scripts/bench: $missing is left out: " <<<"$stderr")" 1
     done
     assert_line --regexp '^  us a task +[0-9.]+ +-  GLib +ratio <= 0.35 +not measured$'
@@ -204,7 +217,7 @@ t,label,f,nobody,,-,,,,,value 9,not measured'
     assert_line --index 0 'usage: scripts/bench [options] [NAME...]'
     run "$ROOT/scripts/bench" nonsense
     assert_failure 2
-    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu scale (--help says more)"
+    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu events scale (--help says more)"
     run "$ROOT/scripts/bench" --repeat 0
     assert_failure 2
     assert_output 'scripts/bench: --repeat needs a number from 1 to 9999 (--help says more)'
