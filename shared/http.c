@@ -25,8 +25,9 @@
 #define USER_AGENT "one-program-ten-lessons/1.0"
 
 enum {
-    READ_AHEAD = 32 * 1024,    /* what the kernel may receive before we have read it */
-    READ_AT_ONCE = 64 * 1024,  /* and what we read of it: all, as each piece costs */
+    READ_AHEAD = 32 * 1024,   /* what the kernel may receive before we have read it */
+    READ_AT_ONCE = 64 * 1024, /* and what we read of it: all, as each piece costs */
+    READ_AT_ONCE_IN_LOOP = 16 * 1024, /* where there may be thousands of buffers */
     UNPACKED_STEP = 16 * 1024, /* what is unpacked between two looks at the clock */
     MOST_LEFT = 64 * 1024,     /* of a page that nobody wants, and is read to its end */
     /* Each of these is below a limit of libcurl's, of which it tells in other words. */
@@ -551,6 +552,9 @@ static struct transfer *new_transfer(struct shard *shard)
         return NULL;
     client->sockets = shard_sockets(shard);
     client->transfer = (struct transfer){.easy = client->curl, .shard = shard};
+    /* None of these can fail. What on_progress() sees to, the deadline does here. */
+    curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_BUFFERSIZE, (long)READ_AT_ONCE_IN_LOOP);
     curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_FUNCTION, before_look_up);
     curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_DATA, client);
     return &client->transfer;

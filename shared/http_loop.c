@@ -15,7 +15,6 @@ enum { MOST_TRANSFERS = 64 }; /* in a shard */
 struct shards {
     struct loop *loop;
     struct shard *first;
-    CURLSH *names; /* that have been looked up, for all shards */
     size_t lookups;
     struct transfer *first_waiting; /* for its turn to look a name up */
     void (*destroy)(struct transfer *transfer);
@@ -114,7 +113,6 @@ static void end_alone(struct transfer *transfer)
 {
     struct shard *shard = transfer->shard;
     curl_multi_remove_handle(shard->multi, transfer->easy);
-    curl_easy_setopt(transfer->easy, CURLOPT_NOPROGRESS, 0L);
     transfer_has_looked_up(transfer);
     transfer->next = shard->idle;
     shard->idle = transfer;
@@ -204,7 +202,6 @@ static void free_shards(void *kept)
         shards->first = shard->next;
         free_shard(shard);
     }
-    curl_share_cleanup(shards->names);
     free(shards);
 }
 
@@ -215,15 +212,10 @@ static struct shards *open_shards(void (*destroy)(struct transfer *transfer))
     struct shards *shards = loop_kept(loop);
     if (shards != NULL)
         return shards;
-    shards = calloc(1, sizeof(*shards));
-    CURLSH *names = curl_share_init();
-    if (shards == NULL || names == NULL ||
-        curl_share_setopt(names, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK) {
-        curl_share_cleanup(names);
-        free(shards);
+    shards = malloc(sizeof(*shards));
+    if (shards == NULL)
         return NULL;
-    }
-    *shards = (struct shards){.loop = loop, .names = names, .destroy = destroy};
+    *shards = (struct shards){.loop = loop, .destroy = destroy};
     loop_keep(loop, shards, free_shards);
     return shards;
 }
@@ -275,7 +267,6 @@ static struct transfer *make_transfer(struct shard *shard,
     transfer->next_of_shard = shard->transfers;
     shard->transfers = transfer;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(transfer->easy, CURLOPT_SHARE, shard->shards->names);
     return transfer;
 }
 
@@ -309,14 +300,6 @@ void transfer_give_back(struct transfer *transfer)
     shard->idle = transfer;
 }
 
-/* The thread that looks its name up goes on for as long as it likes; so its turn lasts
-   until then, and nobody waits for it. */
-static void leave_alone(struct transfer *transfer)
-{
-    transfer->fiber = NULL;
-    curl_easy_setopt(transfer->easy, CURLOPT_NOPROGRESS, 1L);
-}
-
 CURLcode transfer_perform(struct transfer *transfer)
 {
     CURLM *multi = transfer->shard->multi;
@@ -330,8 +313,10 @@ CURLcode transfer_perform(struct transfer *transfer)
         transfer->code =
             error == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_ABORTED_BY_CALLBACK;
     CURLcode code = transfer->code;
+    /* The thread that looks a name up goes on for as long as it likes: so does its turn, and
+       the transfer, for which nobody waits any more. */
     if (!transfer->is_done && transfer->may_look_up)
-        leave_alone(transfer);
+        transfer->fiber = NULL;
     else
         curl_multi_remove_handle(multi, transfer->easy);
     return code;

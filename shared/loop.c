@@ -31,6 +31,7 @@ struct loop {
 
     atomic_bool is_woken; /* and has not seen it */
     pthread_mutex_t lock; /* protects what follows */
+    pthread_t thread;     /* that has called loop_turn() last */
     struct loop_job *first_job;
     struct loop_job **last_job;
     size_t job_count;
@@ -56,10 +57,11 @@ static void on_wake(struct loop_watcher *watcher, int descriptor, unsigned event
     atomic_exchange(&loop->is_woken, false);
 }
 
+/* The loop's own thread looks for jobs before it waits; it need not be woken. */
 void loop_post(struct loop *loop, struct loop_job *job)
 {
     mutex_lock(&loop->lock);
-    bool is_first = loop->job_count == 0;
+    bool wakes = loop->job_count == 0 && !pthread_equal(loop->thread, pthread_self());
     if (!job->is_posted) {
         job->is_posted = true;
         job->next = NULL;
@@ -68,7 +70,7 @@ void loop_post(struct loop *loop, struct loop_job *job)
         loop->job_count++;
     }
     mutex_unlock(&loop->lock);
-    if (is_first)
+    if (wakes)
         loop_wake(loop);
 }
 
@@ -85,9 +87,11 @@ static struct loop_job *take_job(struct loop *loop)
     return job;
 }
 
+/* In the loop's thread. */
 static size_t count_jobs(struct loop *loop)
 {
     mutex_lock(&loop->lock);
+    loop->thread = pthread_self();
     size_t count = loop->job_count;
     mutex_unlock(&loop->lock);
     return count;
