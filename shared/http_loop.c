@@ -313,8 +313,8 @@ CURLcode transfer_perform(struct transfer *transfer)
         transfer->code =
             error == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_ABORTED_BY_CALLBACK;
     CURLcode code = transfer->code;
-    /* The thread that looks a name up goes on for as long as it likes: so does its turn, and
-       the transfer, for which nobody waits any more. */
+    /* The thread that looks a name up goes on for as long as it likes: so does its turn,
+       and the transfer, for which nobody waits any more. */
     if (!transfer->is_done && transfer->may_look_up)
         transfer->fiber = NULL;
     else
