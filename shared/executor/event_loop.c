@@ -46,6 +46,7 @@ struct event_loop {
     struct loop_timer limit; /* a task's time is up */
     struct future *next;     /* has begun, but there is no memory for its fiber */
     bool is_initializing;    /* the initializer is under way */
+    bool is_debugging;       /* EXECUTOR_DEBUG=1 */
     bool is_stopped;         /* the tasks under way have been told to end */
     atomic_int stop_signal;  /* 0: they are not to be told */
     size_t under_way;        /* slots that are taken */
@@ -67,6 +68,7 @@ struct running {
     bool has_slot;
     enum { GOES_ON, OUT_OF_TIME, STOPPED } fate;
     struct span span;
+    char what[80]; /* with EXECUTOR_DEBUG=1, the beginning of its argument */
 };
 
 static size_t default_workers(void)
@@ -146,6 +148,15 @@ static void signal_workers(struct executor *executor, int signal_number)
 
 /* ---- A task, on its fiber ---- */
 
+/* The future may be gone when it is told. */
+static void note_what(struct running *running)
+{
+    const struct future *future = running->future;
+    /* The argument may be a URL with a password in it. */
+    const char *what = future == NULL ? "of the initializer" : place_of(future->argument);
+    strncat(running->what, what, sizeof(running->what) - 1);
+}
+
 static void begin(struct running *running)
 {
     struct executor *executor = running->executor;
@@ -163,6 +174,8 @@ static void begin(struct running *running)
                        running->span.start + executor->options.task_seconds);
     if (pool->is_stopped)
         give_up(running, STOPPED);
+    if (pool->is_debugging)
+        note_what(running);
 }
 
 /* Takes it from the tasks under way; from then on it only finishes its future. */
@@ -390,11 +403,8 @@ static void tell_if_long(struct fiber *fiber, double seconds)
     const struct running *running = fiber_argument(fiber);
     if (seconds < long_time)
         return;
-    const char *what =
-        running->future == NULL ? "the initializer" : running->future->argument;
-    /* The argument may be a URL with a password in it. */
     fprintf(stderr, "executor: the task %s held the loop for %.3f s, in worker %s\n",
-            place_of(what), seconds, running->span.worker);
+            running->what, seconds, running->span.worker);
 }
 
 /* First the queue: once that is drained, only a fiber could submit anything. */
@@ -428,7 +438,6 @@ static bool open_loop(struct executor *executor)
     struct event_loop *pool = calloc(1, sizeof(*pool));
     if (pool == NULL)
         return false;
-    const char *debug = getenv("EXECUTOR_DEBUG");
     executor->state = pool;
     executor->worker_count = executor->options.workers;
     pool->limit.on_due = on_limit;
@@ -437,7 +446,9 @@ static bool open_loop(struct executor *executor)
     pool->fibers = pool->loop == NULL ? NULL : fibers_open(pool->loop);
     if (pool->fibers == NULL || !loop_add_timer(pool->loop, &pool->limit))
         return false;
-    if (debug != NULL && strcmp(debug, "1") == 0)
+    const char *debug = getenv("EXECUTOR_DEBUG");
+    pool->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
+    if (pool->is_debugging)
         fibers_time(pool->fibers, tell_if_long);
     errno = 0;
     return true;

@@ -53,7 +53,8 @@ struct test_group {
 
 extern const struct test_group submit_group, future_group, wait_group, as_completed_group,
     map_group, shutdown_group, deadlock_group, initializer_group, limits_group,
-    crash_group, callbacks_group, ends_group, settle_group, fork_group, stop_group;
+    crash_group, callbacks_group, ends_group, settle_group, fork_group, stop_group,
+    loop_group;
 
 /* The pool that the running case is to open. */
 extern const struct pool *pool;

@@ -33,7 +33,7 @@ static const struct test_group *const groups[] = {
     &submit_group, &future_group,   &wait_group,      &as_completed_group,
     &map_group,    &shutdown_group, &deadlock_group,  &initializer_group,
     &limits_group, &crash_group,    &callbacks_group, &ends_group,
-    &settle_group, &fork_group,     &stop_group};
+    &settle_group, &fork_group,     &stop_group,      &loop_group};
 
 enum {
     POOL_COUNT = sizeof(pools) / sizeof(pools[0]),

@@ -35,6 +35,11 @@ teardown_file() {
     assert_success
 }
 
+@test "fiber.h and loop.h: what waits is suspended, and resumed" {
+    run "$BUILD/tests/fiber_test"
+    assert_success
+}
+
 @test "processes.h: how a child ended, in words" {
     run "$BUILD/tests/processes_test"
     assert_success
