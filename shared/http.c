@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -552,8 +553,10 @@ static struct transfer *new_transfer(struct shard *shard)
         return NULL;
     client->sockets = shard_sockets(shard);
     client->transfer = (struct transfer){.easy = client->curl, .shard = shard};
-    /* None of these can fail. What on_progress() sees to, the deadline does here. */
+    /* None of these can fail. What on_progress() sees to, the deadline does here, and it
+       ends a lookup too, of which libcurl must not say before that it is over. */
     curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)INT32_MAX);
     curl_easy_setopt(client->curl, CURLOPT_BUFFERSIZE, (long)READ_AT_ONCE_IN_LOOP);
     curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_FUNCTION, before_look_up);
     curl_easy_setopt(client->curl, CURLOPT_RESOLVER_START_DATA, client);
