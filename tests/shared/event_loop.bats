@@ -1,4 +1,5 @@
 # What a fetch promises, in the loop of a fiber (shared/http_loop.h).
+# shellcheck disable=SC2030,SC2031,SC2153 # each check has urls of its own; helper sets PROGRAM
 
 load ../helper
 load ../contract

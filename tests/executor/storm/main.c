@@ -62,8 +62,11 @@ static void print_pool(const struct storm_pool *pool)
     pid_t pids[64];
     size_t count = 0;
     fprintf(stderr, "%s pool: %zu workers, capacity %zu, %zu tasks a worker, %g s, %s\n",
-            pool->has_processes ? "process" : "thread", options->workers,
-            options->queue_capacity, options->max_tasks_per_worker, options->task_seconds,
+            pool->has_processes ? "process"
+            : pool->is_loop     ? "event loop"
+                                : "thread",
+            options->workers, options->queue_capacity, options->max_tasks_per_worker,
+            options->task_seconds,
             options->initializer == NULL ? "no initializer"
             : pool->loses_all            ? "a bad initializer"
                                          : "an initializer");
@@ -131,7 +134,9 @@ static void choose_options(struct storm_pool *pool, struct dice *dice)
     uint32_t capacity = roll(dice, 60);
     uint32_t most_tasks = roll(dice, 40);
     uint32_t milliseconds = roll(dice, 600);
-    *pool = (struct storm_pool){.has_processes = !one_in(dice, 8), .server_handle = -1};
+    uint32_t kind = roll(dice, 8);
+    *pool = (struct storm_pool){
+        .has_processes = kind >= 3, .is_loop = kind < 2, .server_handle = -1};
     pool->options.workers = 1 + roll(dice, 6);
     pool->loses_all = initializer == 0 && pool->has_processes;
     pool->options.initializer = pool->loses_all   ? initialize_badly
@@ -142,13 +147,14 @@ static void choose_options(struct storm_pool *pool, struct dice *dice)
         pool->options.queue_capacity = capacity;
     if (pool->has_processes && most_tasks < 20)
         pool->options.max_tasks_per_worker = most_tasks;
-    if (pool->has_processes && milliseconds < 200)
+    if ((pool->has_processes || pool->is_loop) && milliseconds < 200)
         pool->options.task_seconds = (20 + milliseconds) * 0.001;
 }
 
 static struct executor *open_executor(const struct storm_pool *pool)
 {
     return pool->has_processes ? process_pool_executor_with(&pool->options)
+           : pool->is_loop     ? event_loop_executor_with(&pool->options)
                                : thread_pool_executor_with(&pool->options);
 }
 
@@ -191,7 +197,7 @@ static void open_pool(struct storm_pool *pool, struct dice *dice)
 
 static void shoot(struct storm_pool *pool, bool (*stop)(struct executor *executor))
 {
-    if (pool->has_processes)
+    if (pool->has_processes || pool->is_loop)
         atomic_store(&pool->is_shot, true);
     stop(pool->executor);
 }

@@ -42,6 +42,7 @@ struct storm_pool {
     struct executor *executor;
     struct executor_options options;
     bool has_processes;
+    bool is_loop;        /* an event loop; if it is neither, it has threads */
     pid_t server;        /* its fork server */
     int server_handle;   /* a pidfd_open(2) of that; -1: there is none */
     bool loses_all;      /* its initializer fails now and then */

@@ -1,6 +1,10 @@
 /* What the workers run: each task notes that it has run, where all processes see it. */
 #include "storm.h"
 
+#include "fiber.h"
+
+#include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -50,7 +54,20 @@ void tasks_end_round(void)
 /* ---- The tasks ---- */
 
 /* An argument begins with the task's number, the kind and a length. */
-enum kind { ECHO, GROW, WORK, FAIL, PRETEND, FORK, CLOSE, DIE, LEAVE, HANG, KINDS };
+enum kind {
+    ECHO,
+    GROW,
+    WORK,
+    FAIL,
+    PRETEND,
+    FORK,
+    CLOSE,
+    DIE,
+    LEAVE,
+    HANG,
+    SUSPEND,
+    KINDS,
+};
 
 struct order {
     unsigned task;
@@ -157,23 +174,53 @@ static struct result leave_thread(const char *argument)
 static struct result hang(const char *argument)
 {
     note_run(argument);
-    for (;;)
-        pause();
+    while (fiber_running() == NULL || fiber_suspend(INFINITY) != ECANCELED) {
+        if (fiber_running() == NULL)
+            pause();
+    }
+    return say(RESULT_OK, argument);
+}
+
+/* Has the loop go on with others some times. */
+static struct result suspend(const char *argument)
+{
+    struct order order = note_run(argument);
+    for (unsigned i = 0; i < order.length % 100; i++)
+        fiber_suspend(0);
     return say(RESULT_OK, argument);
 }
 
 static const task_fn tasks[] = {
     [ECHO] = echo,          [GROW] = grow,     [WORK] = work,       [FAIL] = fail,
     [PRETEND] = pretend,    [FORK] = fork_one, [CLOSE] = close_all, [DIE] = die,
-    [LEAVE] = leave_thread, [HANG] = hang};
+    [LEAVE] = leave_thread, [HANG] = hang,     [SUSPEND] = suspend};
 
 struct result task_run(const char *argument)
 {
     return tasks[read_order(argument).kind](argument);
 }
 
+static enum kind choose_kind_in_loop(const struct storm_pool *pool, uint32_t choice)
+{
+    if (choice < 40)
+        return SUSPEND;
+    if (choice < 85)
+        return ECHO;
+    if (choice < 90)
+        return choice % 2 == 0 ? FAIL : PRETEND;
+    if (choice < 95)
+        return pool->options.task_seconds > 0 ? HANG : GROW;
+#ifndef __SANITIZE_THREAD__ /* which refuses pthread_exit(3) in a fiber */
+    return LEAVE;
+#else
+    return WORK;
+#endif
+}
+
 static enum kind choose_kind(const struct storm_pool *pool, uint32_t choice)
 {
+    if (pool->is_loop)
+        return choose_kind_in_loop(pool, choice);
     if (choice < 45)
         return ECHO;
     if (choice < 60)
@@ -229,6 +276,7 @@ static bool is_own_result(struct order order, const char *argument,
     case ECHO:
     case WORK:
     case FORK:
+    case SUSPEND:
         return result->status == RESULT_OK && strcmp(result->text, argument) == 0;
     case GROW:
         return (result->status == RESULT_OK &&
