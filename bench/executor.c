@@ -1,10 +1,12 @@
 /*
- * Our side: the executor of lessons 6 to 8.
+ * Our side: the executor of lesson 6 and of those after it.
  *
  *     executor threads COUNT [WORKERS [ROUNDS]]    seconds for COUNT empty tasks
  *     executor processes COUNT [WORKERS [ROUNDS]]  the same with processes; the tasks
  *                                                  return their argument
  *     executor pending COUNT                       bytes for each of COUNT pending tasks
+ *     executor suspended COUNT                     bytes for each of COUNT tasks of an
+ *                                                  event loop, which wait for a future
  *
  * A round is: submit all, then read and free each result. The pool is open before the
  * clock starts. With ROUNDS, one more round comes first which is not counted: so the
@@ -103,6 +105,40 @@ static double bytes_a_pending_task(struct executor *executor, size_t count)
     return (double)(after - before) / (double)count;
 }
 
+static struct future *at_gate;
+
+static struct result wait_for_gate(const char *argument)
+{
+    (void)argument;
+    future_result(at_gate);
+    return (struct result){.status = RESULT_OK};
+}
+
+static double bytes_a_suspended_task(size_t count)
+{
+    struct executor *threads = thread_pool_executor(1);
+    struct executor *loop = event_loop_executor(count + 1);
+    struct future **futures = resident_memory(count * sizeof(struct future *));
+    at_gate = submit(threads, wait_at_gate, "");
+    gate_wait_for(1);
+    expect(submit(loop, do_nothing, ""), ""); /* now the loop runs */
+
+    size_t before = resident_bytes();
+    for (size_t i = 0; i < count; i++)
+        futures[i] = submit(loop, wait_for_gate, "");
+    expect(submit(loop, do_nothing, ""), ""); /* now all of them wait */
+    size_t after = resident_bytes();
+
+    gate_open();
+    for (size_t i = 0; i < count; i++)
+        expect(futures[i], "");
+    free(futures);
+    future_free(at_gate);
+    executor_free(loop);
+    executor_free(threads);
+    return (double)(after - before) / (double)count;
+}
+
 int main(int argc, char *argv[])
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -110,6 +146,10 @@ int main(int argc, char *argv[])
     size_t workers = number_at(argc, argv, 3, 2);
     size_t rounds = number_at(argc, argv, 4, 1);
     bool has_processes = strcmp(what, "processes") == 0;
+    if (strcmp(what, "suspended") == 0) {
+        print_number(bytes_a_suspended_task(count));
+        return 0;
+    }
     struct executor *executor =
         has_processes ? process_pool_executor(workers) : thread_pool_executor(workers);
     if (executor_workers(executor) < workers)
@@ -124,6 +164,7 @@ int main(int argc, char *argv[])
     else if (strcmp(what, "pending") == 0)
         print_number(bytes_a_pending_task(executor, count));
     else
-        fail("usage: executor threads|processes|pending COUNT [WORKERS [ROUNDS]]");
+        fail("usage: executor threads|processes|pending|suspended COUNT "
+             "[WORKERS [ROUNDS]]");
     executor_free(executor);
 }

@@ -281,7 +281,15 @@ bench_events() {
         done
         make_pages "$cpu_page_count" 0 "${cpu_page_sizes[0]}"
         measure_cpu '' "${loops[@]}" curl
+        ask_suspended_bytes
     done
+}
+
+# What a task takes that waits for a future, and for nothing else.
+ask_suspended_bytes() {
+    progress 'suspended tasks'
+    ask executor "$programs/executor" suspended "$suspended_count" || return 0
+    record bytes_a_suspended_task executor "$suspended_count" "$suspended_count" "$number"
 }
 
 # A transfer's memory is the program's peak with all pages at once, less its peak with one

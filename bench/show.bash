@@ -118,6 +118,7 @@ list_rows() {
             for lesson in "${loops[@]}"; do
                 event_rows "$lesson"
             done
+            row 'bytes a suspended task' bytes_a_suspended_task executor - 'value 5120'
             row "bare sockets, $events_page_count at once" cpu_ms_a_transfer \
                 "bare sockets@$events_page_count" "bare sockets@${events_at_once[0]}" -
             row 'bare sockets, seconds' seconds 'bare sockets' ideal -

@@ -88,7 +88,7 @@ table() {
     assert_equal "$(<figures/table.txt)" "$output"
     # Six limits for each pool, from lesson 3 on, and seven for lesson 10's events.
     lessons=("$ROOT"/lessons/[0-9]*)
-    judged=$((6 + 6 * (${#lessons[@]} - 2)))
+    judged=$((7 + 6 * (${#lessons[@]} - 2)))
     [[ ! -d $ROOT/lessons/10-executor-events ]] || judged=$((judged + 7))
     assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" "$judged"
     assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" "$judged"
