@@ -44,6 +44,19 @@ find_lesson() {
     wrong_usage "there is no lesson $number"
 }
 
+# find_before LESSON: sets `before` to the lesson that this one goes on from; for the first,
+# to nothing. Lessons 10 and 11 each change one line of lesson 8.
+find_before() {
+    local lesson=''
+    case $1 in
+        01-*) ;;
+        10-* | 11-*) find_lesson 08 ;;
+        *) find_lesson $((10#${1%%-*} - 1)) ;;
+    esac
+    # shellcheck disable=SC2034 # for the scripts that source this
+    before=$lesson
+}
+
 # Fills `lessons` with the names of the folders in lessons/, in their order.
 find_lessons() {
     local folder

@@ -290,6 +290,25 @@ scripts/learn start begins lesson 1, one.'
     cmp "$work/$first/main.c" "$work/$second/main.c"
 }
 
+@test "lesson 10 begins as lesson 8, and not as lesson 9" {
+    local name
+    for name in 08-eight 09-nine 10-ten; do
+        mkdir lessons/$name
+        program "puts(\"$name\");" >lessons/$name/main.c
+        readme "$name" >lessons/$name/README.md
+    done
+    learn start 10
+    assert_line --partial 'It begins as lessons/08-eight/main.c.'
+    cmp lessons/08-eight/main.c "$work/10-ten/main.c"
+    rm -r "$work/10-ten"
+    mkdir "$work/08-eight" "$work/09-nine"
+    write_main 08-eight 'puts("mine");'
+    write_main 09-nine 'puts("mine, with a loop");'
+    learn start 10 --mine
+    assert_line --partial 'It begins as work/08-eight/main.c.'
+    cmp "$work/08-eight/main.c" "$work/10-ten/main.c"
+}
+
 @test "lesson 1 of the course begins with a program that prints its URLs" {
     FROM=$ROOT/scripts/starter TO="$BATS_TEST_TMPDIR/starter" make -C "$ROOT" --silent program \
         BUILD="${BUILD#"$ROOT/"}" CFLAGS='-O2 -Werror'
