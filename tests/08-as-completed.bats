@@ -48,34 +48,15 @@ error: $SITE/hold: not fetched within 1 s"
 }
 
 @test "a page that has not begun by the deadline is never asked for, and has its line" {
-    pages 50 /hold
-    fetch --workers 2 --deadline 0.5 "${urls[@]}"
-    assert_status 1
-    assert_is 'the number of pages of 50 that were not fetched' \
-        "$(grep -c "^error: $SITE/hold: not fetched within 0.5 s$" <<<"$stderr")" 50
-    local requests
-    requests=$(ask /stats | jq .requests)
-    if ((requests > 2)); then
-        wrong "with 2 workers, it should ask for 2 pages that are held; it asked for $requests"
-    fi
+    asks_for_no_page_after_the_deadline
 }
 
 @test "what has arrived before the deadline is printed" {
-    fetch --workers 2 --deadline 4 "$SITE/hold" "$SITE/page/1" "$SITE/status/404"
-    assert_prints "$SITE/page/1	Page 1"
-    assert_tells_errors "error: $SITE/status/404: HTTP status 404
-error: $SITE/hold: not fetched within 4 s"
-    assert_matches 'the last line on standard error' "${stderr##*$'\n'}" \
-        '^1 of 3 pages fetched in ' '1 of 3 pages fetched in 4.02 s'
+    prints_what_arrives_before_the_deadline
 }
 
 @test "its help explains --deadline, which takes seconds" {
-    fetch --help
-    assert_matches 'what its help says of --deadline' "$output" \
-        '--deadline SEC +give up on all pages' \
-        '--deadline SEC  give up on all pages that are not there after SEC seconds'
-    fetch --deadline 0 "$SITE/page/1"
-    assert_status 2
+    explains_its_deadline
 }
 
 # Step: a worker that dies. Help: hint 1, "Your task"
