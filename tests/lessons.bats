@@ -8,3 +8,9 @@ load helper
     assert_equal "$(grep '^[<>]' <<<"$output")" '< #define PoolExecutor thread_pool_executor
 > #define PoolExecutor process_pool_executor'
 }
+
+@test "lessons 8 and 10 differ in one line" {
+    run diff "$ROOT/lessons/08-as-completed/main.c" "$ROOT/lessons/10-executor-events/main.c"
+    assert_equal "$(grep '^[<>]' <<<"$output")" '< #define PoolExecutor process_pool_executor
+> #define PoolExecutor event_loop_executor'
+}

@@ -81,6 +81,10 @@ assert_ended() {
     is_true 09-event-loop
 }
 
+@test "lesson 10's README is true" {
+    is_true 10-executor-events
+}
+
 @test "the other READMEs are true" {
     local readme
     for readme in README.md CONTRIBUTING.md bench/README.md tests/site/README.md; do

@@ -177,6 +177,10 @@ bites_executor() {
     bites 09-event-loop
 }
 
+@test "lesson 10's checks catch each wrong version" {
+    bites 10-executor-events
+}
+
 @test "each check of a lesson's has a wrong version that it catches" {
     local file
     for file in "$ROOT"/tests/[0-9]*.bats; do
@@ -258,4 +262,17 @@ fails_for_those_before() {
     fails_for_those_before 09-event-loop 'its help says what --workers means here'
     is_caught "$BUILD/08-as-completed" 09-event-loop \
         'it is one process with one thread, however many pages are under way'
+}
+
+@test "lesson 10's checks fail for the programs of the lessons before" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool \
+        09-event-loop; do
+        is_caught "$BUILD/$lesson" 10-executor-events \
+            'it uses the interface, and neither threads, processes nor curl_multi itself'
+    done
+    for lesson in 06-executor-threads 07-executor-processes 08-as-completed; do
+        is_caught "$BUILD/$lesson" 10-executor-events \
+            'it has one thread more than main, however many pages are under way'
+    done
 }

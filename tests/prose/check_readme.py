@@ -30,7 +30,7 @@ MASKS = [(re.compile(pattern), mask) for pattern, mask in [
     (r"\b(thread|process)-\d+", r"\1-N"),
     (r"fetched in \d+\.\d\d s$", "fetched in N s"),
     (r"^(real|user|sys)\t\d+m\d+\.\d+s$", r"\1\tN"),
-    (r"^(?:reader: line \d+: +\d+ )?(Aborted|Killed)( +\(core dumped\))?( .*)?$", r"\1"),
+    (r"^(?:reader: line \d+: +\d+ )?(Aborted|Killed|Segmentation fault)( +\(core dumped\))?( .*)?$", r"\1"),
 ]]
 COUNTED = {"PID": re.compile(r"PID: (\d+)"), "worker": re.compile(r"worker:? ([a-z]+-\d+)")}
 FLOATING = re.compile(r"Getting title from .*, worker: (thread|process)-N$")
