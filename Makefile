@@ -12,8 +12,11 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
 # := asks pkg-config once, and not for each file.
 PACKAGE_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
 # A cleanup handler of pthreads belongs to its stack only with -fexceptions; without, to the
-# thread, whose fibers would mix theirs up (pthread_cleanup_push(3)).
-override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread -fexceptions $(WARNINGS) -Ishared $(PACKAGE_FLAGS)
+# thread, whose fibers would mix theirs up (pthread_cleanup_push(3)). And a function with a large
+# frame must not jump over the guard of a fiber's stack: -fstack-clash-protection has it touch
+# each page of its frame.
+override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread -fexceptions -fstack-clash-protection \
+	$(WARNINGS) -Ishared $(PACKAGE_FLAGS)
 LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
 SITE_LIBRARIES := $(shell pkg-config --libs libmicrohttpd zlib)
 

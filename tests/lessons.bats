@@ -14,3 +14,15 @@ load helper
     assert_equal "$(grep '^[<>]' <<<"$output")" '< #define PoolExecutor process_pool_executor
 > #define PoolExecutor event_loop_executor'
 }
+
+@test "a task of the event loop that uses up its stack with one large frame is told so" {
+    mkdir "$BATS_TEST_TMPDIR/source"
+    sed 's/^    report_begin(url);/    char copy[64 * 1024] = "";\n    report_begin(strcpy(copy, url));/' \
+        "$ROOT/lessons/10-executor-events/main.c" >"$BATS_TEST_TMPDIR/source/main.c"
+    FROM=$BATS_TEST_TMPDIR/source TO=$BATS_TEST_TMPDIR/program make -C "$ROOT" --silent program \
+        BUILD="${BUILD#"$ROOT/"}"
+    ulimit -c 0
+    run "$BATS_TEST_TMPDIR/program" ftp://x/
+    assert_equal "$status" 139
+    assert_line 'error: worker loop-1 has used up its stack of 48 KB'
+}
