@@ -59,7 +59,7 @@ table() {
 @test "scripts/bench measures all of it, and each line of its table has a figure" {
     bench --quick --repeat 2
     assert_status 0
-    local lesson lessons size judged
+    local lesson size
     for lesson in "$ROOT"/lessons/0[3-7]-*; do
         lesson=$(basename "$lesson")
         assert_line --regexp "^  $lesson +[0-9.]+ +[0-9.]+  (bare sockets|ideal and forks) .* ratio <= 1.01 +(yes|no)$"
