@@ -757,19 +757,23 @@ static CURLcode perform_prepared(struct client *client)
                                           : transfer_perform(&client->transfer);
 }
 
+static CURLcode perform_once(struct request *request)
+{
+    CURLcode code = prepare(request);
+    return code == CURLE_OK ? perform_prepared(request->client) : code;
+}
+
 static CURLcode perform(struct request *request)
 {
     struct transfer *transfer = &request->client->transfer;
-    CURLcode code = prepare(request);
-    if (code == CURLE_OK)
-        code = perform_prepared(request->client);
+    CURLcode code = perform_once(request);
     while (transfer->wants_look_up) {
-        if (!transfer_wait_for_turn(transfer))
+        if (!transfer_wait_for_turn(transfer)) {
+            request->refusal = "timed out before its host name could be looked up";
             return CURLE_OPERATION_TIMEDOUT;
+        }
         request->in_header = false;
-        code = prepare(request);
-        if (code == CURLE_OK)
-            code = perform_prepared(request->client);
+        code = perform_once(request);
     }
     return code;
 }

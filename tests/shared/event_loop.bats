@@ -54,8 +54,10 @@ hold_in_a_loop() {
     fetch_preloading names NAMES_ASKED="$asked" -- --quiet --workers 1000 --timeout 1 \
         "${urls[@]}"
     assert_status 1
-    assert_is 'the number of pages of 1000 that are late' \
-        "$(grep -c '^error: .*: timed out after 1 s$' <<<"$stderr")" 1000
+    assert_is 'the reasons, with how often each is told,' \
+        "$(sed 's/.*: //' <<<"$stderr" | sort | uniq -c | sed 's/^ *//')" \
+        '32 timed out after 1 s
+968 timed out before its host name could be looked up'
     assert_is 'the number of names that were looked up' "$(wc -l <"$asked")" 32
 }
 
