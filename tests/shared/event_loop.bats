@@ -55,7 +55,7 @@ hold_in_a_loop() {
         "${urls[@]}"
     assert_status 1
     assert_is 'the reasons, with how often each is told,' \
-        "$(sed 's/.*: //' <<<"$stderr" | sort | uniq -c | sed 's/^ *//')" \
+        "$(printf '%s\n' "$stderr" | sed 's/.*: //' | sort | uniq -c | sed 's/^ *//')" \
         '32 timed out after 1 s
 968 timed out before its host name could be looked up'
     assert_is 'the number of names that were looked up' "$(wc -l <"$asked")" 32
