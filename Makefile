@@ -63,6 +63,14 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# Where Valgrind's header is, fiber.c tells Valgrind of its stacks. If that is installed later,
+# fiber.c is compiled again. (A rule of its own would make with-valgrind when nothing needs it
+# any more: see .SECONDARY.)
+ifneq ($(wildcard /usr/include/valgrind/valgrind.h),)
+$(if $(wildcard $(BUILD)/with-valgrind),,$(shell mkdir -p $(BUILD) && touch $(BUILD)/with-valgrind))
+$(BUILD)/shared/fiber.o: $(BUILD)/with-valgrind
+endif
+
 $(BUILD)/libshared.a: $(SHARED)
 	@rm -f $@
 	$(AR) rcs $@ $^

@@ -120,6 +120,12 @@ void fibers_time(struct fibers *fibers, void (*tell)(struct fiber *fiber, double
     fibers->tell = tell;
 }
 
+void fiber_took(struct fiber *fiber, double seconds)
+{
+    if (fiber->fibers->tell != NULL)
+        fiber->fibers->tell(fiber, seconds);
+}
+
 struct loop *fiber_loop(const struct fiber *fiber)
 {
     return fiber->fibers->loop;
@@ -293,6 +299,12 @@ static void recycle(struct fiber *fiber)
     fibers->count--;
 }
 
+void fiber_drop(struct fiber *fiber)
+{
+    fiber->state = IDLE;
+    recycle(fiber);
+}
+
 /* Has the fiber begin when it is switched to. */
 static void prepare_stack(struct fiber *fiber)
 {
@@ -388,8 +400,9 @@ int fiber_suspend(double deadline)
     struct fiber *fiber = running;
     int error = errno;
     if (fiber->is_interrupted)
-        return ECANCELED;
-    loop_set_timer(fiber->fibers->loop, &fiber->timer, deadline);
+        fiber_wake(fiber);
+    else
+        loop_set_timer(fiber->fibers->loop, &fiber->timer, deadline);
     fiber->has_timed_out = false;
     fiber->state = SUSPENDED;
     switch_back(fiber);

@@ -48,6 +48,9 @@ size_t fibers_count(const struct fibers *fibers);
 void fibers_time(struct fibers *fibers,
                  void (*tell)(struct fiber *fiber, double seconds));
 
+/* The same for what has been done for the fiber on the loop's stack. */
+void fiber_took(struct fiber *fiber, double seconds);
+
 /* ---- A fiber ---- */
 
 /*
@@ -60,6 +63,9 @@ void fibers_time(struct fibers *fibers,
  */
 struct fiber *fiber_new(struct fibers *fibers, void (*function)(void *argument),
                         const void *argument, size_t size);
+
+/* Gives up a fiber that has not begun. */
+void fiber_drop(struct fiber *fiber);
 
 /* That copy. */
 void *fiber_argument(struct fiber *fiber);
@@ -75,7 +81,7 @@ void fiber_resume(struct fiber *fiber);
 void fiber_wake(struct fiber *fiber);
 
 /* The same; besides, this and every further fiber_suspend() of the fiber return
-   ECANCELED, until fiber_forget_interrupt(). */
+   ECANCELED, until fiber_forget_interrupt(), when the others have had their turn. */
 void fiber_interrupt(struct fiber *fiber);
 
 /* ---- In a fiber ---- */

@@ -5,6 +5,7 @@
 #include "monotonic.h"
 #include "unpack.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <linux/tcp.h>
@@ -75,7 +76,7 @@ struct request {
     void *context;
     double deadline;
     bool has_enough;
-    double enough_since; /* when it had (monotonic.h) */
+    double enough_since; /* when it had (monotonic.h); if it has not, the last piece */
     const char *refusal; /* why we have ended the transfer, or NULL */
     bool is_late;        /* the same, for the time limit */
 
@@ -83,6 +84,7 @@ struct request {
     size_t header_lines;
     bool in_header; /* its end has not come */
     long redirects; /* that had been followed when it began */
+    long followed;  /* redirects, before libcurl was asked to go on (go_on()) */
 
     bool in_body;
     curl_off_t body_bytes; /* as they came */
@@ -187,21 +189,29 @@ static bool begin_body(struct request *request)
     return request->refusal == NULL;
 }
 
+/* In the loop of a fiber: what has come for it may have taken long, and the rest of a
+   page that nobody wants may not. */
+static void note_in_loop(struct request *request, double since)
+{
+    struct transfer *transfer = &request->client->transfer;
+    double now = monotonic_seconds();
+    fiber_took(transfer->fiber, now - since);
+    if (request->has_enough)
+        transfer_set_deadline(transfer, fmin(request->deadline, now + most_seconds_left));
+}
+
 /* Hands a piece on, unless the receiver has had enough. */
 static void hand_on(struct request *request, const char *bytes, size_t length)
 {
     struct http_piece piece = {request->content_type, bytes, length, time_limit,
                                request->deadline};
+    double since = monotonic_seconds();
     if (request->has_enough)
         return;
     request->has_enough = !request->receive(request->context, &piece);
-    if (!request->has_enough)
-        return;
     request->enough_since = monotonic_seconds();
-    if (request->client->transfer.shard != NULL)
-        transfer_set_deadline(
-            &request->client->transfer,
-            fmin(request->deadline, request->enough_since + most_seconds_left));
+    if (request->client->transfer.shard != NULL && length > 0)
+        note_in_loop(request, since);
 }
 
 /* Whether the transfer has been refused; it is when the time is over. */
@@ -283,11 +293,11 @@ static void end_body(void *context)
         hand_on(request, NULL, 0);
 }
 
-static long count_redirects(CURL *curl)
+static long count_redirects(const struct request *request)
 {
     long redirects = 0;
-    curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &redirects);
-    return redirects;
+    curl_easy_getinfo(request->client->curl, CURLINFO_REDIRECT_COUNT, &redirects);
+    return request->followed + redirects;
 }
 
 static bool begins_with(const char *line, size_t length, const char *beginning)
@@ -300,7 +310,7 @@ static bool begins_with(const char *line, size_t length, const char *beginning)
    libcurl may follow its redirect all the same. */
 static void find_header_end(struct request *request, const char *line, size_t length)
 {
-    long redirects = count_redirects(request->client->curl);
+    long redirects = count_redirects(request);
     if (request->in_header && redirects != request->redirects)
         request->refusal = cut_header;
     else if (length <= 2 && line[length - 1] == '\n' && (line[0] == '\r' || length == 1))
@@ -371,15 +381,18 @@ static bool has_unread_record(CURL *curl)
 static int before_request(void *context, char *server, char *here, int server_port,
                           int port)
 {
-    (void)server, (void)here;
+    (void)here;
     struct request *request = context;
     struct client *client = request->client;
+    if (client->transfer.shard != NULL)
+        transfer_has_looked_up(&client->transfer); /* or had no need to */
     bool is_used = client->opened == 0;
     client->opened = 0;
-    request->sent_to = count_redirects(client->curl);
+    request->sent_to = count_redirects(request);
     request->is_unasked =
-        is_used && (has_unread_bytes(sockets_find(client->sockets, port, server_port)) ||
-                    has_unread_record(client->curl));
+        is_used &&
+        (has_unread_bytes(sockets_find(client->sockets, port, server, server_port)) ||
+         has_unread_record(client->curl));
     return request->is_unasked ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
@@ -450,7 +463,6 @@ static bool set_options(struct client *client)
     failed |= curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(curl, CURLOPT_DEFAULT_PROTOCOL, "http");
     failed |= curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    failed |= curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_MOST_REDIRECTS);
     failed |= curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     failed |= curl_easy_setopt(curl, CURLOPT_COOKIEFILE, ""); /* cookies, but no file */
     failed |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
@@ -538,11 +550,33 @@ static struct client *client_of(struct transfer *transfer)
     return (struct client *)((char *)transfer - offsetof(struct client, transfer));
 }
 
-/* libcurl calls this before it looks a name up. */
+/* Whether the URL's host is an address or this machine: then libcurl starts no thread. */
+static bool has_address(const char *url)
+{
+    char *host = NULL;
+    struct in_addr address;
+    CURLU *parsed = curl_url();
+    bool is_parsed =
+        parsed != NULL &&
+        curl_url_set(parsed, CURLUPART_URL, url, CURLU_GUESS_SCHEME) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    bool is_address =
+        is_parsed && (host[0] == '[' || inet_pton(AF_INET, host, &address) == 1 ||
+                      strcasecmp(host, "localhost") == 0);
+    curl_free(host);
+    curl_url_cleanup(parsed);
+    return is_address;
+}
+
+/* libcurl calls this before it looks a name up, and if it has an address, too. */
 static int before_look_up(void *resolver, void *unused, void *context)
 {
     (void)resolver, (void)unused;
     struct client *client = context;
+    char *url = NULL;
+    curl_easy_getinfo(client->curl, CURLINFO_EFFECTIVE_URL, &url);
+    if (url != NULL && has_address(url))
+        return 0;
     return transfer_may_look_up(&client->transfer) ? 0 : 1;
 }
 
@@ -656,7 +690,7 @@ static bool has_begun_to_answer(const struct request *request)
    was sent, or what came back is not HTTP. */
 static const char *protocol_error(const struct request *request)
 {
-    long redirects = count_redirects(request->client->curl);
+    long redirects = count_redirects(request);
     if (request->sent_to == redirects)
         return "the server does not speak HTTP";
     return redirects > 0 ? "redirected to what is neither http nor https"
@@ -688,8 +722,9 @@ static struct result explain(CURLcode code, const struct request *request)
     case CURLE_BAD_CONTENT_ENCODING: /* of a header, before on_header() sees it */
         return result_failed("%s", unasked_coding);
     case CURLE_URL_MALFORMAT:
-        return result_failed(count_redirects(curl) > 0 ? "redirected to a malformed URL"
-                                                       : "malformed URL");
+        return result_failed(count_redirects(request) > 0
+                                 ? "redirected to a malformed URL"
+                                 : "malformed URL");
     case CURLE_COULDNT_RESOLVE_HOST:
         return result_failed("the host name does not resolve");
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -735,18 +770,17 @@ static long milliseconds_left(const struct request *request)
     return left > 0.001 ? (long)ceil(left * 1000) : 1; /* 0 would mean "for ever" */
 }
 
-/* Prepares the transfer, with what libcurl knows of no other page. In the loop of a fiber
-   the time limit is not left to libcurl (http_loop.h). */
+/* Prepares the transfer. In the loop of a fiber the time limit is not left to libcurl
+   (http_loop.h). */
 static CURLcode prepare(struct request *request)
 {
     CURL *curl = request->client->curl;
     bool is_in_loop = request->client->transfer.shard != NULL;
     request->client->opened = 0;
     request->client->transfer.deadline = request->deadline;
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL"); /* forget them */
-    if (code == CURLE_OK && !is_in_loop)
-        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds_left(request));
-    return code;
+    if (is_in_loop)
+        return CURLE_OK;
+    return curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds_left(request));
 }
 
 /* The seam between blocking and suspending: all else is the same for a thread and for a
@@ -763,17 +797,35 @@ static CURLcode perform_once(struct request *request)
     return code == CURLE_OK ? perform_prepared(request->client) : code;
 }
 
+/* Goes on at the URL to which redirects have led, so that no request is sent twice. */
+static CURLcode go_on(struct request *request)
+{
+    CURL *curl = request->client->curl;
+    char *url = NULL;
+    request->followed = count_redirects(request);
+    request->in_header = false;
+    CURLcode code = curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    url = url == NULL ? NULL : strdup(url);
+    if (code == CURLE_OK)
+        code =
+            url == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
+    free(url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_MAXREDIRS,
+                                HTTP_MOST_REDIRECTS - request->followed);
+    return code == CURLE_OK ? perform_once(request) : code;
+}
+
 static CURLcode perform(struct request *request)
 {
     struct transfer *transfer = &request->client->transfer;
     CURLcode code = perform_once(request);
-    while (transfer->wants_look_up) {
+    while (transfer->wants_turn) {
         if (!transfer_wait_for_turn(transfer)) {
             request->refusal = "timed out before its host name could be looked up";
             return CURLE_OPERATION_TIMEDOUT;
         }
-        request->in_header = false;
-        code = perform_once(request);
+        code = go_on(request);
     }
     return code;
 }
@@ -797,6 +849,10 @@ static CURLcode address(struct request *request, const char *url)
 {
     CURL *curl = request->client->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL"); /* forget them */
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_MOST_REDIRECTS);
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, request);
     if (code == CURLE_OK)

@@ -52,7 +52,9 @@ struct http_piece {
 /* Gets each piece, and at last one of length 0. Returns whether it wants more; once it
    does not, it is not called again, and the transfer ends: at once, or, if the server has
    announced that at most 64 KB are left, when they have come, so that the connection can
-   be used again. For those http_get() waits a second at most. */
+   be used again. For those http_get() waits a second at most. In the loop of a fiber it
+   runs on the loop's stack: it may not end its thread (pthread_exit(3)), and a wait for a
+   future of an event loop's own fails there (EDEADLK). */
 typedef bool http_receive(void *context, const struct http_piece *piece);
 
 /*

@@ -15,8 +15,9 @@ enum { MOST_TRANSFERS = 64 }; /* in a shard */
 struct shards {
     struct loop *loop;
     struct shard *first;
-    size_t lookups;
-    struct transfer *first_waiting; /* for its turn to look a name up */
+    size_t turns;                   /* to look a name up, that are taken */
+    struct transfer *first_waiting; /* for a turn */
+    struct transfer *last_waiting;
     void (*destroy)(struct transfer *transfer);
 };
 
@@ -24,6 +25,7 @@ struct shard {
     struct shards *shards;
     struct shard *next;
     CURLM *multi;
+    bool is_broken; /* libcurl has had no memory for it, and may not be called any more */
     struct loop_watcher watcher;
     struct loop_timer timer;
     size_t count; /* places that are taken */
@@ -39,56 +41,71 @@ struct sockets *shard_sockets(struct shard *shard)
 
 /* ---- Looking names up ---- */
 
+static void begin_waiting(struct transfer *transfer)
+{
+    struct shards *shards = transfer->shard->shards;
+    transfer->next = NULL;
+    transfer->previous = shards->last_waiting;
+    if (transfer->previous != NULL)
+        transfer->previous->next = transfer;
+    else
+        shards->first_waiting = transfer;
+    shards->last_waiting = transfer;
+}
+
+static void stop_waiting(struct transfer *transfer)
+{
+    struct shards *shards = transfer->shard->shards;
+    if (transfer->previous != NULL)
+        transfer->previous->next = transfer->next;
+    else
+        shards->first_waiting = transfer->next;
+    if (transfer->next != NULL)
+        transfer->next->previous = transfer->previous;
+    else
+        shards->last_waiting = transfer->previous;
+}
+
 bool transfer_may_look_up(struct transfer *transfer)
 {
     struct shards *shards = transfer->shard->shards;
-    if (!transfer->may_look_up && shards->lookups == HTTP_MOST_LOOKUPS) {
-        transfer->wants_look_up = true;
-        return false;
+    if (transfer->turn == NO_TURN) {
+        transfer->wants_turn = shards->turns == HTTP_MOST_LOOKUPS;
+        if (transfer->wants_turn)
+            return false;
+        shards->turns++;
     }
-    if (!transfer->may_look_up)
-        shards->lookups++;
-    transfer->may_look_up = true;
+    transfer->turn = LOOKING_UP;
     return true;
 }
 
+/* Gives its turn to the first one that waits. */
 void transfer_has_looked_up(struct transfer *transfer)
 {
     struct shards *shards = transfer->shard->shards;
     struct transfer *next = shards->first_waiting;
-    if (!transfer->may_look_up)
+    if (transfer->turn == NO_TURN)
         return;
-    transfer->may_look_up = false;
+    transfer->turn = NO_TURN;
     if (next == NULL) {
-        shards->lookups--;
+        shards->turns--;
         return;
     }
-    shards->first_waiting = next->next;
-    next->next = NULL;
-    next->may_look_up = true;
+    stop_waiting(next);
+    next->turn = HAS_TURN;
     fiber_wake(next->fiber);
-}
-
-static struct transfer **find_waiting(struct shards *shards, struct transfer *transfer)
-{
-    struct transfer **place = &shards->first_waiting;
-    while (*place != NULL && *place != transfer)
-        place = &(*place)->next;
-    return place;
 }
 
 bool transfer_wait_for_turn(struct transfer *transfer)
 {
-    struct shards *shards = transfer->shard->shards;
     int error = 0;
-    transfer->wants_look_up = false;
-    transfer->next = NULL;
-    *find_waiting(shards, NULL) = transfer;
-    while (!transfer->may_look_up && error == 0)
+    transfer->wants_turn = false;
+    begin_waiting(transfer);
+    while (transfer->turn == NO_TURN && error == 0)
         error = fiber_suspend(transfer->deadline);
-    if (!transfer->may_look_up)
-        *find_waiting(shards, transfer) = transfer->next;
-    return transfer->may_look_up;
+    if (transfer->turn == NO_TURN)
+        stop_waiting(transfer);
+    return transfer->turn != NO_TURN;
 }
 
 /* ---- What libcurl waits for ---- */
@@ -108,11 +125,17 @@ static void finish(struct transfer *transfer, CURLcode code)
         fiber_wake(transfer->fiber);
 }
 
+static void remove_from_multi(struct transfer *transfer)
+{
+    curl_multi_remove_handle(transfer->shard->multi, transfer->easy);
+    transfer->is_in_multi = false;
+}
+
 /* Takes the transfer, which nobody waits for any more, out of its shard. */
 static void end_alone(struct transfer *transfer)
 {
     struct shard *shard = transfer->shard;
-    curl_multi_remove_handle(shard->multi, transfer->easy);
+    remove_from_multi(transfer);
     transfer_has_looked_up(transfer);
     transfer->next = shard->idle;
     shard->idle = transfer;
@@ -130,6 +153,30 @@ static void read_messages(struct shard *shard)
     }
 }
 
+/* What libcurl 7.88 has of a multi is wrong after a call that failed for want of memory:
+   the next one could end the program (SIGFPE). */
+static void break_shard(struct shard *shard)
+{
+    shard->is_broken = true;
+    for (struct transfer *transfer = shard->transfers; transfer != NULL;
+         transfer = transfer->next_of_shard) {
+        if (transfer->is_in_multi && !transfer->is_done)
+            finish(transfer, CURLE_OUT_OF_MEMORY);
+    }
+}
+
+/* Has libcurl go on with what it can. */
+static void act(struct shard *shard, curl_socket_t descriptor, int action)
+{
+    int left;
+    if (shard->is_broken)
+        return;
+    CURLMcode code = curl_multi_socket_action(shard->multi, descriptor, action, &left);
+    read_messages(shard);
+    if (code != CURLM_OK)
+        break_shard(shard);
+}
+
 static void on_ready(struct loop_watcher *watcher, int descriptor, unsigned events)
 {
     struct shard *shard =
@@ -137,17 +184,16 @@ static void on_ready(struct loop_watcher *watcher, int descriptor, unsigned even
     int action = (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
                  (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                  (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-    int left;
-    curl_multi_socket_action(shard->multi, descriptor, action, &left);
-    read_messages(shard);
+    if (shard->is_broken)
+        loop_forget(shard->shards->loop, descriptor);
+    else
+        act(shard, descriptor, action);
 }
 
 static void on_due(struct loop_timer *timer)
 {
-    struct shard *shard = (struct shard *)((char *)timer - offsetof(struct shard, timer));
-    int left;
-    curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &left);
-    read_messages(shard);
+    act((struct shard *)((char *)timer - offsetof(struct shard, timer)),
+        CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer(CURLM *multi, long milliseconds, void *context)
@@ -250,7 +296,7 @@ static struct shard *new_shard(struct shards *shards)
 static struct shard *find_shard(struct shards *shards)
 {
     struct shard *shard = shards->first;
-    while (shard != NULL && shard->count == MOST_TRANSFERS)
+    while (shard != NULL && (shard->is_broken || shard->count == MOST_TRANSFERS))
         shard = shard->next;
     return shard == NULL ? new_shard(shards) : shard;
 }
@@ -302,11 +348,12 @@ void transfer_give_back(struct transfer *transfer)
 
 CURLcode transfer_perform(struct transfer *transfer)
 {
-    CURLM *multi = transfer->shard->multi;
     int error = 0;
-    transfer->is_done = false;
-    if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
+    if (transfer->shard->is_broken ||
+        curl_multi_add_handle(transfer->shard->multi, transfer->easy) != CURLM_OK)
         return CURLE_OUT_OF_MEMORY;
+    transfer->is_in_multi = true;
+    transfer->is_done = false;
     while (!transfer->is_done && error == 0)
         error = fiber_suspend(transfer->deadline);
     if (!transfer->is_done)
@@ -314,11 +361,12 @@ CURLcode transfer_perform(struct transfer *transfer)
             error == ETIMEDOUT ? CURLE_OPERATION_TIMEDOUT : CURLE_ABORTED_BY_CALLBACK;
     CURLcode code = transfer->code;
     /* The thread that looks a name up goes on for as long as it likes: so does its turn,
-       and the transfer, for which nobody waits any more. */
-    if (!transfer->is_done && transfer->may_look_up)
+       and the transfer, for which nobody waits any more. libcurl calls none of our
+       functions until it has the name, and then open_socket() in http.c ends it. */
+    if (!transfer->is_done && transfer->turn == LOOKING_UP)
         transfer->fiber = NULL;
     else
-        curl_multi_remove_handle(multi, transfer->easy);
+        remove_from_multi(transfer);
     return code;
 }
 

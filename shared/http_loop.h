@@ -32,9 +32,11 @@ struct transfer {
     struct fiber
         *fiber; /* that waits for it; NULL: nobody does, it has been left alone */
     bool is_done;
-    CURLcode code;      /* then */
-    bool may_look_up;   /* it has its turn to look a name up */
-    bool wants_look_up; /* it failed because it had to wait for that */
+    CURLcode code; /* then */
+    bool is_in_multi;
+    enum { NO_TURN, HAS_TURN, LOOKING_UP } turn; /* to look a name up */
+    bool wants_turn;           /* it failed because it had to wait for that */
+    struct transfer *previous; /* in the list of those that wait for their turn */
     struct transfer
         *next; /* in the list of those that are idle, or wait for their turn */
     struct transfer *next_of_shard;
@@ -61,7 +63,7 @@ struct sockets *shard_sockets(struct shard *shard);
 /* ---- Looking names up ---- */
 
 /* For CURLOPT_RESOLVER_START_FUNCTION: whether it may. If not, the transfer fails, and
-   wants_look_up. */
+   wants_turn. */
 bool transfer_may_look_up(struct transfer *transfer);
 
 /* Then: waits for its turn. Returns false if its deadline or an interrupt came before. */

@@ -30,6 +30,7 @@ struct loop {
     void (*free_kept)(void *kept);
 
     atomic_bool is_woken; /* and has not seen it */
+    atomic_bool is_interrupted;
     pthread_mutex_t lock; /* protects what follows */
     pthread_t thread;     /* that has called loop_turn() last */
     struct loop_job *first_job;
@@ -58,6 +59,12 @@ static void on_wake(struct loop_watcher *watcher, int descriptor, unsigned event
 }
 
 /* The loop's own thread looks for jobs before it waits; it need not be woken. */
+void loop_interrupt(struct loop *loop)
+{
+    atomic_store(&loop->is_interrupted, true);
+    loop_wake(loop);
+}
+
 void loop_post(struct loop *loop, struct loop_job *job)
 {
     mutex_lock(&loop->lock);
@@ -100,7 +107,7 @@ static size_t count_jobs(struct loop *loop)
 /* Not those that are posted meanwhile: others must have their turn too. */
 static void run_jobs(struct loop *loop)
 {
-    for (size_t left = count_jobs(loop); left > 0; left--) {
+    for (size_t left = count_jobs(loop); left > 0 && !loop->is_interrupted; left--) {
         struct loop_job *job = take_job(loop);
         job->run(job);
     }
@@ -218,7 +225,7 @@ void loop_set_timer(struct loop *loop, struct loop_timer *timer, double due)
 {
     if (timer->place != 0)
         unset_timer(loop, timer);
-    timer->due = due;
+    timer->due = due == INFINITY ? due : fmax(due, monotonic_seconds());
     if (due != INFINITY)
         sift_up(loop, ++loop->timer_count, timer);
 }
@@ -228,7 +235,8 @@ static void call_timers(struct loop *loop)
     if (loop->timer_count == 0)
         return;
     double now = monotonic_seconds();
-    while (loop->timer_count > 0 && loop->timers[1]->due <= now) {
+    while (loop->timer_count > 0 && loop->timers[1]->due <= now &&
+           !loop->is_interrupted) {
         struct loop_timer *timer = loop->timers[1];
         unset_timer(loop, timer);
         timer->on_due(timer);
@@ -255,7 +263,7 @@ void loop_turn(struct loop *loop, bool waits)
         epoll_wait(loop->epoll, events, EVENTS_AT_ONCE, time_to_wait(loop, waits));
     if (count < 0 && errno != EINTR)
         must(errno, "epoll_wait");
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !loop->is_interrupted; i++) {
         int descriptor = events[i].data.fd;
         struct loop_watcher *watcher = loop->watchers[descriptor];
         if (watcher != NULL) /* one of the others may have had it forgotten */
@@ -263,6 +271,7 @@ void loop_turn(struct loop *loop, bool waits)
     }
     call_timers(loop);
     run_jobs(loop);
+    atomic_store(&loop->is_interrupted, false);
 }
 
 /* ---- Opening and closing ---- */

@@ -2,8 +2,8 @@
  * An event loop: one thread that waits for descriptors, times and other threads at once,
  * and calls back what has been waiting for them (epoll(7)).
  *
- * One thread at a time runs the loop, with loop_turn(). Only loop_post() and loop_wake()
- * may be called from other threads.
+ * One thread at a time runs the loop, with loop_turn(). Only loop_post(), loop_wake()
+ * and loop_interrupt() may be called from other threads.
  */
 #ifndef LOOP_H
 #define LOOP_H
@@ -25,6 +25,10 @@ void loop_turn(struct loop *loop, bool waits);
 
 /* Has the loop end its wait, from any thread, or not begin with the next one. */
 void loop_wake(struct loop *loop);
+
+/* The same; besides, loop_turn() returns as soon as what it is calling has returned. What
+   else is due is called in the next turn. */
+void loop_interrupt(struct loop *loop);
 
 /* ---- Jobs: what other threads want to have done ---- */
 
@@ -72,7 +76,7 @@ bool loop_add_timer(struct loop *loop, struct loop_timer *timer);
 void loop_remove_timer(struct loop *loop, struct loop_timer *timer);
 
 /* Has the timer called once when it is due, and not when it was due before. INFINITY is
-   never. */
+   never; what is over is now, behind all that has been due before. */
 void loop_set_timer(struct loop *loop, struct loop_timer *timer, double due);
 
 /* ---- What somebody keeps with the loop ---- */

@@ -38,19 +38,23 @@ enum {
 /* What EXECUTOR_DEBUG tells of, in seconds. */
 static const double long_time = 0.1;
 
+/* How long to wait for memory for a fiber, in seconds. */
+static const double retry_delay = 0.01;
+
 struct event_loop {
     struct loop *loop;
     struct fibers *fibers;
     struct running *first; /* the tasks under way, in the order in which they began */
     struct running *last;
-    struct loop_timer limit; /* a task's time is up */
-    struct future *next;     /* has begun, but there is no memory for its fiber */
-    bool is_initializing;    /* the initializer is under way */
-    bool is_debugging;       /* EXECUTOR_DEBUG=1 */
-    bool is_stopped;         /* the tasks under way have been told to end */
-    atomic_int stop_signal;  /* 0: they are not to be told */
-    size_t under_way;        /* slots that are taken */
-    size_t *free_slots;      /* those that have been taken and are free again */
+    struct loop_timer limit;     /* a task's time is up */
+    struct loop_timer retry;     /* there was no memory for a fiber */
+    struct running *initializer; /* has not begun; NULL: it has, or there is none */
+    bool is_initializing;        /* the initializer is under way */
+    bool is_debugging;           /* EXECUTOR_DEBUG=1 */
+    bool is_stopped;             /* the tasks under way have been told to end */
+    atomic_int stop_signal;      /* 0: they are not to be told */
+    size_t under_way;            /* slots that are taken */
+    size_t *free_slots;          /* those that have been taken and are free again */
     size_t free_count;
     size_t slots_used; /* how many have been taken at all */
 };
@@ -62,7 +66,7 @@ struct running {
     struct fiber *fiber;
     struct running *previous;
     struct running *next;
-    struct running *host; /* whose slot it has; NULL: it has its own, or its host ended */
+    struct running *host;  /* whose slot it has; NULL: it has its own */
     struct running *guest; /* that has its slot; NULL: it is not lent */
     size_t slot;           /* from 1 */
     bool has_slot;
@@ -86,18 +90,22 @@ static void take_slot(struct event_loop *pool, struct running *running)
     pool->under_way++;
 }
 
-/* Gives its slot back, to its host if that has lent it. */
+/* Gives its slot up: to its guest, if that has not ended; else back to its host, which may
+   then have another guest; else it is free. */
 static void leave_slot(struct event_loop *pool, struct running *running)
 {
-    if (running->guest != NULL)
-        running->guest->host = NULL;
-    if (running->host != NULL) {
-        running->host->guest = NULL;
-        fiber_wake(running->host->fiber); /* it may have another guest */
-    }
-    if (running->has_slot) {
+    struct running *host = running->host;
+    struct running *guest = running->guest;
+    if (guest != NULL) {
+        guest->host = host;
+        guest->has_slot = running->has_slot;
+    } else if (running->has_slot) {
         pool->free_slots[pool->free_count++] = running->slot;
         pool->under_way--;
+    }
+    if (host != NULL) {
+        host->guest = guest;
+        fiber_wake(host->fiber);
     }
 }
 
@@ -143,7 +151,7 @@ static void signal_workers(struct executor *executor, int signal_number)
 {
     struct event_loop *pool = executor->state;
     atomic_store(&pool->stop_signal, signal_number);
-    loop_wake(pool->loop);
+    loop_interrupt(pool->loop);
 }
 
 /* ---- A task, on its fiber ---- */
@@ -302,60 +310,80 @@ static void fail_without_fiber(struct future *future)
     future_finish(future, result_broken("out of memory for its stack"));
 }
 
-/* Starts the task in a slot of its own. Without memory it has to wait until another one
-   ends; if there is none, it fails. */
-static void start(struct executor *executor, struct future *future)
-{
-    struct event_loop *pool = executor->state;
-    struct running *running = new_running(executor, future, run);
-    if (running != NULL) {
-        take_slot(pool, running);
-        fiber_resume(running->fiber);
-    } else if (fibers_count(pool->fibers) > 0) {
-        pool->next = future;
-    } else {
-        fail_without_fiber(future);
-    }
-}
-
-/* The next task that has not been cancelled. NULL: there is none. */
+/* Takes the next task that has not been cancelled. NULL: there is none. */
 static struct future *take_next(struct executor *executor)
 {
-    struct event_loop *pool = executor->state;
-    struct future *future = pool->next;
-    pool->next = NULL;
-    while (future == NULL && (future = task_queue_try_take(&executor->queue)) != NULL) {
-        if (!future_begin(future)) {
-            future_free(future);
-            future = NULL;
-        }
-    }
+    struct future *future;
+    while ((future = task_queue_try_take(&executor->queue)) != NULL &&
+           !future_begin(future))
+        future_free(future);
     return future;
+}
+
+/* There is no memory for a fiber. If there are others, it is tried again; meanwhile the
+   task stays in the queue, where one that waits for it finds it (run_or_wait()). */
+static void wait_for_memory(struct executor *executor)
+{
+    struct event_loop *pool = executor->state;
+    struct future *future;
+    if (fibers_count(pool->fibers) > 0)
+        loop_set_timer(pool->loop, &pool->retry, monotonic_seconds() + retry_delay);
+    else if ((future = take_next(executor)) != NULL)
+        fail_without_fiber(future);
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    (void)timer; /* the loop's turn ends, and start_tasks() is next */
+}
+
+/* Starts the next task in a slot. First its fiber: a task that has been taken must not
+   have to wait for one. Returns false if there is no task, or no memory. */
+static bool start_next(struct executor *executor)
+{
+    struct event_loop *pool = executor->state;
+    if (task_queue_is_empty(&executor->queue))
+        return false;
+    struct running *running = new_running(executor, NULL, run);
+    if (running == NULL) {
+        wait_for_memory(executor);
+        return false;
+    }
+    running->future = take_next(executor);
+    if (running->future == NULL) {
+        fiber_drop(running->fiber); /* it has just been cancelled */
+        return false;
+    }
+    take_slot(pool, running);
+    fiber_resume(running->fiber);
+    return true;
 }
 
 /* Starts tasks while there are slots for them. Returns whether it could go on with that
    at once. */
 static bool start_tasks(struct executor *executor)
 {
-    struct event_loop *pool = executor->state;
-    struct future *future;
+    const struct event_loop *pool = executor->state;
     for (size_t i = 0; i < STARTS_AT_ONCE; i++) {
         if (pool->is_initializing || pool->under_way == executor->worker_count ||
-            (future = take_next(executor)) == NULL)
-            return false;
-        start(executor, future);
-        if (pool->next != NULL)
+            !start_next(executor))
             return false;
     }
     return true;
 }
 
+/* Not in what runs on the loop's own stack (http.h). */
+static bool can_wait(void)
+{
+    return fiber_running() != NULL;
+}
+
 static bool run_or_wait(struct future *future)
 {
-    struct running *host = fiber_argument(fiber_running());
-    if (!future_begin(future))
+    if (!can_wait() || !future_begin(future))
         return false;
     future_ref(future);
+    struct running *host = fiber_argument(fiber_running());
     struct running *guest = new_running(future->executor, future, run);
     if (guest == NULL) {
         fail_without_fiber(future);
@@ -370,20 +398,18 @@ static bool run_or_wait(struct future *future)
 
 static bool has_guest(void)
 {
+    if (!can_wait())
+        return false;
     const struct running *host = fiber_argument(fiber_running());
     return host->guest != NULL;
 }
 
-static void start_initializer(struct executor *executor)
+static void start_initializer(struct event_loop *pool)
 {
-    struct event_loop *pool = executor->state;
-    if (executor->options.initializer == NULL)
+    struct running *running = pool->initializer;
+    if (running == NULL)
         return;
-    struct running *running = new_running(executor, NULL, initialize);
-    if (running == NULL) {
-        executor_break(executor, "out of memory for the initializer's stack");
-        return;
-    }
+    pool->initializer = NULL;
     pool->is_initializing = true;
     take_slot(pool, running);
     fiber_resume(running->fiber);
@@ -411,8 +437,7 @@ static void tell_if_long(struct fiber *fiber, double seconds)
 static bool is_over(struct executor *executor)
 {
     const struct event_loop *pool = executor->state;
-    return task_queue_is_drained(&executor->queue) && pool->next == NULL &&
-           fibers_count(pool->fibers) == 0;
+    return task_queue_is_drained(&executor->queue) && fibers_count(pool->fibers) == 0;
 }
 
 static void serve(struct pool_thread *thread)
@@ -421,7 +446,7 @@ static void serve(struct pool_thread *thread)
     struct event_loop *pool = executor->state;
     worker_set_name("event-loop", thread->number);
     fibers_enter(pool->fibers);
-    start_initializer(executor);
+    start_initializer(pool);
     while (!is_over(executor)) {
         bool has_more = start_tasks(executor);
         loop_turn(pool->loop, !has_more && !is_over(executor));
@@ -441,11 +466,18 @@ static bool open_loop(struct executor *executor)
     executor->state = pool;
     executor->worker_count = executor->options.workers;
     pool->limit.on_due = on_limit;
+    pool->retry.on_due = on_retry;
     pool->free_slots = calloc(executor->worker_count, sizeof(*pool->free_slots));
     pool->loop = pool->free_slots == NULL ? NULL : loop_open();
     pool->fibers = pool->loop == NULL ? NULL : fibers_open(pool->loop);
-    if (pool->fibers == NULL || !loop_add_timer(pool->loop, &pool->limit))
+    if (pool->fibers == NULL || !loop_add_timer(pool->loop, &pool->limit) ||
+        !loop_add_timer(pool->loop, &pool->retry))
         return false;
+    if (executor->options.initializer != NULL) {
+        pool->initializer = new_running(executor, NULL, initialize);
+        if (pool->initializer == NULL)
+            return false;
+    }
     const char *debug = getenv("EXECUTOR_DEBUG");
     pool->is_debugging = debug != NULL && strcmp(debug, "1") == 0;
     if (pool->is_debugging)
@@ -474,6 +506,7 @@ static const struct executor_kind event_loop = {
     .signal_workers = signal_workers,
     .run_or_wait = run_or_wait,
     .has_guest = has_guest,
+    .can_wait = can_wait,
     .free = free_loop,
 };
 

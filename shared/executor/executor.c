@@ -206,6 +206,12 @@ bool executor_has_guest(const struct future *future)
            executor->kind->has_guest();
 }
 
+bool may_wait_for_own_pool(void)
+{
+    return this_thread == NULL || this_thread->executor->kind->can_wait == NULL ||
+           this_thread->executor->kind->can_wait();
+}
+
 bool executor_withdraw(struct future *future)
 {
     struct executor *executor = future->executor;

@@ -1,6 +1,7 @@
 #include "fork_server.h"
 
 #include "channel.h"
+#include "fiber.h"
 #include "sync.h"
 
 #include <errno.h>
@@ -306,10 +307,11 @@ static void discard(struct fork_server *server)
     free(server);
 }
 
-/* Forks the fork server, with all signals blocked there. Returns its pid, or -1 with
+/* Forks the fork server, with all signals blocked there, and notes its pid; or -1, with
    errno set. */
-static pid_t fork_nursery(struct nursery *nursery)
+static void fork_nursery(void *context)
 {
+    struct nursery *nursery = context;
     sigset_t all;
     pid_t parent = getpid();
     sigfillset(&all);
@@ -324,7 +326,7 @@ static pid_t fork_nursery(struct nursery *nursery)
     int error = errno;
     pthread_sigmask(SIG_SETMASK, &nursery->workers_mask, NULL);
     errno = error;
-    return pid;
+    nursery->pid = pid;
 }
 
 struct fork_server *fork_server_open(size_t worker_count, worker_main *work,
@@ -348,7 +350,9 @@ struct fork_server *fork_server_open(size_t worker_count, worker_main *work,
         nursery->count = worker_count;
         nursery->control = server->sockets[CONTROL + THEIRS];
         nursery->messages = server->sockets[MESSAGES + THEIRS];
-        server->pid = fork_nursery(nursery);
+        /* Where a fiber runs (fiber.h): its workers must not go on on its small stack. */
+        fiber_call_below(fork_nursery, nursery);
+        server->pid = nursery->pid;
         close_sockets(server, CONTROL + THEIRS, CONTROL + THEIRS + 1);
     }
     int error = errno;

@@ -108,6 +108,9 @@ struct executor_kind {
        not ended; then there is no place for another. NULL: there is never one. */
     bool (*has_guest)(void);
 
+    /* In a thread of the pool's own: whether it may wait for the pool. NULL: it may. */
+    bool (*can_wait)(void);
+
     /* When the threads have ended: frees `state`. NULL: nothing to do. */
     void (*free)(struct executor *executor);
 };
@@ -174,6 +177,9 @@ struct future *executor_submit_until(struct executor *executor, task_fn task,
    executor_kind. Both return false elsewhere. */
 bool executor_run_or_wait(struct future *future);
 bool executor_has_guest(const struct future *future);
+
+/* Whether the calling thread, if it is one of a pool's own, may wait for that. */
+bool may_wait_for_own_pool(void);
 
 /* For a future that has been dispatched: see the members of executor_kind. Both return
    false in a forked child. */

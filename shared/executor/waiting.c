@@ -211,7 +211,8 @@ static int waiting_error(const struct future *future)
         if (around->executor == future->executor)
             return EDEADLK;
     }
-    return 0;
+    bool may_wait = may_wait_for_own_pool() || !executor_is_own_thread(future->executor);
+    return may_wait ? 0 : EDEADLK;
 }
 
 static double deadline_in(double seconds)
@@ -278,7 +279,7 @@ static int waiting_error_of_any(const struct as_completed *completed)
     bool is_elsewhere =
         completed->is_elsewhere || completed->generation != fork_generation();
     int error = 0;
-    if (*calling() == NULL && !is_elsewhere)
+    if (*calling() == NULL && !is_elsewhere && may_wait_for_own_pool())
         return 0;
     for (size_t i = 0; i < completed->count && error == 0; i++) {
         const struct watcher *watcher = &completed->watchers[i];
@@ -292,7 +293,8 @@ static int waiting_error_of_any(const struct as_completed *completed)
    not done; NULL: there is none, or not yet. */
 static struct future *next_to_try(struct as_completed *completed)
 {
-    for (; completed->tried < completed->count; completed->tried++) {
+    for (; this_thread != NULL && completed->tried < completed->count;
+         completed->tried++) {
         struct watcher *watcher = &completed->watchers[completed->tried];
         if (watcher->is_ready)
             continue;

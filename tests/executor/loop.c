@@ -37,6 +37,8 @@ static void a_task_that_waits_for_another_pool_holds_up_no_other(void)
     executor_free(elsewhere);
 }
 
+static size_t most_under_way;
+
 static struct result count_the_others(const char *argument)
 {
     static size_t under_way;
@@ -47,6 +49,7 @@ static struct result count_the_others(const char *argument)
         fiber_suspend(0);
     }
     under_way--;
+    most_under_way = most > most_under_way ? most : most_under_way;
     char text[30];
     snprintf(text, sizeof(text), "%zu%s", most, argument);
     return result_ok(strdup(text));
@@ -98,6 +101,24 @@ static void while_a_callback_waits_tasks_may_wait_for_their_own_pool(void)
     future_free(held);
     executor_free(own);
     executor_free(elsewhere);
+}
+
+/* Asks for it without waiting, over and over. */
+static struct result poll_for_echo(const char *argument)
+{
+    struct future *future = executor_submit(own, echo, argument);
+    while (!future_done(future))
+        future_result_within(future, 0);
+    struct result result = result_ok(strdup(future_result(future)->text));
+    future_free(future);
+    return result;
+}
+
+static void a_task_that_asks_over_and_over_lets_the_others_run(void)
+{
+    own = pool->open(2);
+    comes_to(submit(own, poll_for_echo, "an echo"), RESULT_OK, "an echo");
+    executor_free(own);
 }
 
 /* ---- Waits for its own pool ---- */
@@ -158,10 +179,40 @@ static void a_limited_wait_ends_though_the_other_has_its_slot(void)
 {
     own = pool->open(1);
     comes_to(submit(own, wait_a_little, ""), RESULT_OK, "in time");
-    comes_to(submit(own, echo, "goes on"), RESULT_OK, "goes on");
     has_begun(1);
     release(1);
+    comes_to(submit(own, echo, "goes on"), RESULT_OK, "goes on");
     executor_free(own);
+}
+
+static void free_future(struct future *future, void *unused)
+{
+    (void)unused;
+    future_free(future);
+}
+
+/* Its guest goes on in its slot when it has ended itself. */
+static struct result leave_a_guest(const char *argument)
+{
+    struct future *future = executor_submit(own, count_the_others, argument);
+    future_result_within(future, 0);
+    struct result result = result_ok(strdup(argument));
+    future_on_done(future, free_future, NULL);
+    return result;
+}
+
+static void a_task_that_ends_before_its_guest_leaves_it_its_slot(void)
+{
+    enum { COUNT = 20 };
+    own = pool->open(1);
+    struct future *futures[COUNT];
+    most_under_way = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(own, leave_a_guest, "left");
+    for (size_t i = 0; i < COUNT; i++)
+        comes_to(futures[i], RESULT_OK, "left");
+    executor_free(own);
+    assert_int_equal(most_under_way, 1);
 }
 
 /* ---- Being given up ---- */
@@ -208,6 +259,33 @@ static struct result tell_and_wait_for_awaited(const char *argument)
 {
     say_begun();
     return wait_for_awaited(argument);
+}
+
+/* Tries again, whatever it is told. */
+static struct result poll_for_awaited(const char *argument)
+{
+    say_begun();
+    while (!future_done(awaited))
+        future_result_within(awaited, 0.01);
+    return result_ok(strdup(argument));
+}
+
+static void a_task_that_waits_on_though_it_is_given_up_holds_up_no_other(void)
+{
+    elsewhere = thread_pool_executor(1);
+    awaited = submit(elsewhere, hold, "held");
+    struct executor *executor =
+        pool->open_with(&(struct executor_options){.workers = 2, .task_seconds = 0.05});
+    struct future *future = submit(executor, poll_for_awaited, "");
+    has_begun(2);
+    comes_to(submit(executor, hold, ""), RESULT_TIMED_OUT, "timed out after 0.05 s");
+    comes_to(submit(executor, echo, "goes on"), RESULT_OK, "goes on");
+    assert_false(future_done(future));
+    release(1);
+    comes_to(future, RESULT_TIMED_OUT, "timed out after 0.05 s");
+    comes_to(awaited, RESULT_OK, "held");
+    executor_free(executor);
+    executor_free(elsewhere);
 }
 
 static void a_task_of_a_pool_that_is_killed_waits_for_no_future(void)
@@ -314,11 +392,14 @@ static void a_task_that_holds_the_loop_up_is_named_on_request(void)
 static const struct test_case loop_cases[] = {
     {LOOPS_ONLY, NAMED(a_task_that_waits_for_another_pool_holds_up_no_other)},
     {LOOPS_ONLY, NAMED(while_a_callback_waits_tasks_may_wait_for_their_own_pool)},
+    {LOOPS_ONLY, NAMED(a_task_that_asks_over_and_over_lets_the_others_run)},
     {LOOPS_ONLY, NAMED(as_many_tasks_are_under_way_as_it_has_workers)},
     {LOOPS_ONLY, NAMED(tasks_may_wait_for_each_other_a_thousand_deep_with_one_slot)},
     {LOOPS_ONLY, NAMED(what_a_task_waits_for_has_its_slot_one_after_the_other)},
     {LOOPS_ONLY, NAMED(a_limited_wait_ends_though_the_other_has_its_slot)},
+    {LOOPS_ONLY, NAMED(a_task_that_ends_before_its_guest_leaves_it_its_slot)},
     {LOOPS_ONLY, NAMED(a_task_whose_time_is_up_waits_for_no_future)},
+    {LOOPS_ONLY, NAMED(a_task_that_waits_on_though_it_is_given_up_holds_up_no_other)},
     {LOOPS_ONLY, NAMED(a_task_of_a_pool_that_is_killed_waits_for_no_future)},
     {LOOPS_ONLY, NAMED(limits_hold_for_tasks_that_begin_later)},
     {LOOPS_ONLY, NAMED(the_initializer_runs_once_and_before_all_tasks)},

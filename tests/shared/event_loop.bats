@@ -68,10 +68,42 @@ hold_in_a_loop() {
     for ((i = 1; i <= 100; i++)); do
         urls+=("http://name-$i.silent/" "$SITE/page/$i")
     done
+    urls+=("http://localhost:${SITE##*:}/page/101")
     fetch_preloading names NAMES_ASKED="$asked" -- --quiet --workers 50 --timeout 0.3 \
         "${urls[@]}"
-    assert_is 'the number of pages of 100 that came' "$(grep -c 'Page' <<<"$output")" 100
+    assert_is 'the number of pages of 101 that came' "$(grep -c 'Page' <<<"$output")" 101
     assert_is 'the number of names that were looked up' "$(wc -l <"$asked")" 32
+}
+
+@test "a name that is looked up late costs no request twice" {
+    local i
+    urls=()
+    for ((i = 1; i <= 70; i++)); do
+        urls+=("$SITE/redirect/to?url=http://n$i.slow:${SITE##*:}/page/$i")
+    done
+    fetch_preloading names -- --quiet --workers 70 "${urls[@]}"
+    assert_status 0
+    assert_stat requests 140 requests
+}
+
+# The one that is late had its turn, and did not need it: it has used a connection again. While
+# others have its fiber, its answer comes.
+@test "what comes for a page that is late is no other page's title" {
+    local i port=${SITE##*:}
+    urls=("http://one.quick:$port/page/1")
+    for ((i = 2; i <= 33; i++)); do
+        urls+=("http://n$i.slow:$port/page/$i")
+    done
+    urls+=("http://one.quick:$port/page/101?delay=1500")
+    for ((i = 201; i <= 600; i++)); do
+        urls+=("$SITE/page/$i?delay=250")
+    done
+    fetch_preloading names -- --quiet --workers 34 --timeout 1 "${urls[@]}"
+    assert_status 1
+    assert_is 'the lines whose title is not that of their page' \
+        "$(printf '%s\n' "$output" | sed -E '/\/page\/([0-9]+)(\?.*)?\tPage \1$/d')" ''
+    assert_matches 'what it says of errors' "$stderr" \
+        '/page/101\?delay=1500: timed out after 1 s' "...: timed out after 1 s"
 }
 
 @test "pages of many hosts have the titles of their own" {
