@@ -90,8 +90,8 @@ static void take_slot(struct event_loop *pool, struct running *running)
     pool->under_way++;
 }
 
-/* Gives its slot up: to its guest, if that has not ended; else back to its host, which may
-   then have another guest; else it is free. */
+/* Gives its slot up: to its guest, if that has not ended; else back to its host, which
+   may then have another guest; else it is free. */
 static void leave_slot(struct event_loop *pool, struct running *running)
 {
     struct running *host = running->host;

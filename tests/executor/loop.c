@@ -4,7 +4,10 @@
 #include "fiber.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The pool of the running case, for its tasks. */
@@ -315,6 +318,69 @@ static void limits_hold_for_tasks_that_begin_later(void)
     executor_free(executor);
 }
 
+/* ---- Without memory for stacks ---- */
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static atomic_bool stacks_fail;
+
+/* What maps the stacks of fibers calls this one. A sanitizer has its own. */
+void *mmap(void *address, size_t length, int protection, int flags, int descriptor,
+           off_t offset)
+{
+    if (atomic_load(&stacks_fail) && (flags & MAP_STACK) != 0 &&
+        (flags & MAP_NORESERVE) != 0) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, address, length, protection, flags, descriptor,
+                           offset);
+}
+
+/* Waits for a thread, and then for the task that could not begin meanwhile. */
+static struct result wait_for_awaited_at_last(const char *argument)
+{
+    struct result result = wait_for_a_thread(argument);
+    result_free(&result);
+    for (size_t i = 0; i < 3; i++)
+        fiber_suspend(0); /* meanwhile the loop tries to begin that task */
+    return result_ok(strdup(future_result(awaited)->text));
+}
+
+static void without_memory_for_a_stack_every_future_ends(void)
+{
+    enum { COUNT = 64 }; /* as many stacks are mapped at once */
+    elsewhere = thread_pool_executor(COUNT);
+    struct executor *executor = pool->open(COUNT + 10);
+    struct future *futures[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(executor, wait_for_awaited_at_last, "");
+    has_begun(COUNT);
+    atomic_store(&stacks_fail, true);
+    awaited = submit(executor, echo, "");
+    release(COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        comes_to(futures[i], RESULT_OK, "out of memory for its stack");
+    comes_to(awaited, RESULT_BROKEN, "out of memory for its stack");
+    atomic_store(&stacks_fail, false);
+    comes_to(submit(executor, echo, "goes on"), RESULT_OK, "goes on");
+    executor_free(executor);
+    executor_free(elsewhere);
+}
+
+static void a_pool_without_memory_for_a_stack_fails_its_tasks_or_its_opening(void)
+{
+    atomic_store(&stacks_fail, true);
+    struct executor *executor = pool->open(2);
+    comes_to(submit(executor, echo, ""), RESULT_BROKEN, "out of memory for its stack");
+    errno = 0;
+    assert_null(pool->open_with(&(struct executor_options){.initializer = echo}));
+    assert_int_equal(errno, ENOMEM);
+    atomic_store(&stacks_fail, false);
+    comes_to(submit(executor, echo, "goes on"), RESULT_OK, "goes on");
+    executor_free(executor);
+}
+#endif
+
 /* ---- The initializer ---- */
 
 static int initialized;
@@ -402,6 +468,10 @@ static const struct test_case loop_cases[] = {
     {LOOPS_ONLY, NAMED(a_task_that_waits_on_though_it_is_given_up_holds_up_no_other)},
     {LOOPS_ONLY, NAMED(a_task_of_a_pool_that_is_killed_waits_for_no_future)},
     {LOOPS_ONLY, NAMED(limits_hold_for_tasks_that_begin_later)},
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    {LOOPS_ONLY, NAMED(without_memory_for_a_stack_every_future_ends)},
+    {LOOPS_ONLY, NAMED(a_pool_without_memory_for_a_stack_fails_its_tasks_or_its_opening)},
+#endif
     {LOOPS_ONLY, NAMED(the_initializer_runs_once_and_before_all_tasks)},
     {LOOPS_ONLY, NAMED(a_task_that_holds_the_loop_up_is_named_on_request)},
 };
