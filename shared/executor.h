@@ -95,6 +95,7 @@ struct executor_options {
     /* Process pools and event loops: how many seconds a task, or the initializer, may
        run; 0: for ever. Then the task is RESULT_TIMED_OUT. In an event loop it is told so
        when it waits: the page is given up, and a wait for a future fails with ECANCELED.
+       If it never waits again, its own result stands.
 
        In a process pool its worker is killed and replaced. What counts is how long the
        task ran, not how long its result took to arrive; but a worker that does not
