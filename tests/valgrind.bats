@@ -66,10 +66,13 @@ has_clean_workers() {
     valgrind "$BUILD/tests/charset_test"
     assert_equal "$status" 0
     is_clean
-    # The child that it forks holds what it inherited, as http.h says.
-    VALGRIND_OPTS=--child-silent-after-fork=yes valgrind "$BUILD/tests/http_test"
-    assert_equal "$status" 0
-    is_clean
+    # The children that they fork hold what they inherited, as http.h says.
+    local test
+    for test in fiber_test http_test; do
+        VALGRIND_OPTS=--child-silent-after-fork=yes valgrind "$BUILD/tests/$test"
+        assert_equal "$status" 0
+        is_clean
+    done
 }
 
 # What gcc's sanitizers cannot say: whether something uninitialised is read or sent. So of
@@ -79,7 +82,7 @@ has_clean_workers() {
 @test "the executor leaks nothing, nor do its workers read what they should not" {
     valgrind "$BUILD/tests/executor_test" \
         'thread pool: '{submit,future,wait,as_completed,map,shutdown,deadlock}': *' \
-        '*: initializer: *' 'process pool: future: *' \
+        '*: initializer: *' 'process pool: future: *' 'event loop: '{loop,deadlock}': *' \
         'process pool: submit: '{'*argument*','*text*'} \
         'process pool: crash: '{'a_task_*','*_is_killed_costs_*','*_in_the_middle_*'} \
         'process pool: crash: '{a_worker_of_a_worker,a_worker_that_cannot_be_replaced}'*' \

@@ -72,6 +72,10 @@ cases_hold() {
     cases_hold stop
 }
 
+@test "in an event loop, only what waits is held up" {
+    cases_hold loop
+}
+
 @test "every future ends in a storm" {
     run env ASAN_OPTIONS=allocator_may_return_null=1 \
         timeout "$((LIMIT * 10))" "$BUILD/tests/storm" 10 1
