@@ -290,8 +290,8 @@ static void initialize(void *argument)
 
 /* ---- Starting ---- */
 
-/* Makes a fiber for the task of a future that has begun, or for the initializer. Returns
-   NULL without memory. */
+/* Makes a fiber for a task, whose future may be set later, or for the initializer.
+   Returns NULL without memory. */
 static struct running *new_running(struct executor *executor, struct future *future,
                                    void (*function)(void *argument))
 {
@@ -321,15 +321,19 @@ static struct future *take_next(struct executor *executor)
 }
 
 /* There is no memory for a fiber. If there are others, it is tried again; meanwhile the
-   task stays in the queue, where one that waits for it finds it (run_or_wait()). */
-static void wait_for_memory(struct executor *executor)
+   task stays in the queue, where one that waits for it finds it (run_or_wait()). If there
+   are none, it fails. Returns whether it has. */
+static bool fail_or_wait_for_memory(struct executor *executor)
 {
     struct event_loop *pool = executor->state;
-    struct future *future;
+    struct future *future = NULL;
     if (fibers_count(pool->fibers) > 0)
         loop_set_timer(pool->loop, &pool->retry, monotonic_seconds() + retry_delay);
-    else if ((future = take_next(executor)) != NULL)
+    else
+        future = take_next(executor);
+    if (future != NULL)
         fail_without_fiber(future);
+    return future != NULL;
 }
 
 static void on_retry(struct loop_timer *timer)
@@ -338,17 +342,15 @@ static void on_retry(struct loop_timer *timer)
 }
 
 /* Starts the next task in a slot. First its fiber: a task that has been taken must not
-   have to wait for one. Returns false if there is no task, or no memory. */
+   have to wait for one. Returns whether one has been started or has failed. */
 static bool start_next(struct executor *executor)
 {
     struct event_loop *pool = executor->state;
     if (task_queue_is_empty(&executor->queue))
         return false;
     struct running *running = new_running(executor, NULL, run);
-    if (running == NULL) {
-        wait_for_memory(executor);
-        return false;
-    }
+    if (running == NULL)
+        return fail_or_wait_for_memory(executor);
     running->future = take_next(executor);
     if (running->future == NULL) {
         fiber_drop(running->fiber); /* it has just been cancelled */
