@@ -1,10 +1,8 @@
 /*
- * Lessons 8 and 10: as completed. Each title is printed when it arrives. What the workers
- * are, processes or the fibers of an event loop, is one line.
+ * Lessons 8 and 10: as completed. Each title is printed when it arrives.
  *
- *     make
- *     build/08-as-completed --deadline 2 http://example.org/ http://example.com/
- *     build/10-executor-events --deadline 2 http://example.org/ http://example.com/
+ *     make && build/08-as-completed --deadline 2 http://example.org/
+ *     make && build/10-executor-events --deadline 2 http://example.org/
  */
 #include "arguments.h"
 #include "executor.h"
