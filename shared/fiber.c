@@ -305,7 +305,7 @@ void fiber_drop(struct fiber *fiber)
     recycle(fiber);
 }
 
-/* Has the fiber begin when it is switched to. */
+/* Prepares the stack: the first switch to it calls begin(). */
 static void prepare_stack(struct fiber *fiber)
 {
     if (getcontext(&fiber->context) < 0)

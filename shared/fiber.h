@@ -44,11 +44,11 @@ void fibers_leave(struct fibers *fibers);
 /* How many there are that have not ended. */
 size_t fibers_count(const struct fibers *fibers);
 
-/* Has the function called each time a fiber has run, with how many seconds that took. */
+/* Sets a function that is called after each run of a fiber, with its seconds. */
 void fibers_time(struct fibers *fibers,
                  void (*tell)(struct fiber *fiber, double seconds));
 
-/* The same for what has been done for the fiber on the loop's stack. */
+/* Calls that function for work that was done for the fiber on the loop's stack. */
 void fiber_took(struct fiber *fiber, double seconds);
 
 /* ---- A fiber ---- */
@@ -76,8 +76,8 @@ struct loop *fiber_loop(const struct fiber *fiber);
 /* Runs the fiber until it suspends itself or ends. Called on the loop's stack. */
 void fiber_resume(struct fiber *fiber);
 
-/* Has the loop resume the fiber, from any thread. If it is neither suspended nor new when
-   the loop comes to it, nothing happens. */
+/* Makes the fiber ready, from any thread: the loop resumes it in its next turn. A fiber
+   that is neither suspended nor new by then is left alone. */
 void fiber_wake(struct fiber *fiber);
 
 /* The same; besides, this and every further fiber_suspend() of the fiber return

@@ -76,7 +76,7 @@ struct request {
     void *context;
     double deadline;
     bool has_enough;
-    double enough_since; /* when it had (monotonic.h); if it has not, the last piece */
+    double enough_since; /* when it had (monotonic.h) */
     const char *refusal; /* why we have ended the transfer, or NULL */
     bool is_late;        /* the same, for the time limit */
 
@@ -205,12 +205,14 @@ static void hand_on(struct request *request, const char *bytes, size_t length)
 {
     struct http_piece piece = {request->content_type, bytes, length, time_limit,
                                request->deadline};
-    double since = monotonic_seconds();
+    bool is_in_loop = request->client->transfer.shard != NULL && length > 0;
     if (request->has_enough)
         return;
+    double since = is_in_loop ? monotonic_seconds() : 0;
     request->has_enough = !request->receive(request->context, &piece);
-    request->enough_since = monotonic_seconds();
-    if (request->client->transfer.shard != NULL && length > 0)
+    if (request->has_enough)
+        request->enough_since = monotonic_seconds();
+    if (is_in_loop)
         note_in_loop(request, since);
 }
 

@@ -131,11 +131,10 @@ static void remove_from_multi(struct transfer *transfer)
     transfer->is_in_multi = false;
 }
 
-/* Takes the transfer, which nobody waits for any more, out of its shard. */
-static void end_alone(struct transfer *transfer)
+/* The transfer may be used again. */
+static void make_idle(struct transfer *transfer)
 {
     struct shard *shard = transfer->shard;
-    remove_from_multi(transfer);
     transfer_has_looked_up(transfer);
     transfer->next = shard->idle;
     shard->idle = transfer;
@@ -148,8 +147,10 @@ static void read_messages(struct shard *shard)
     while ((message = curl_multi_info_read(shard->multi, &left)) != NULL) {
         struct transfer *transfer = transfer_of(message->easy_handle);
         finish(transfer, message->data.result); /* which is gone with the handle */
-        if (transfer->fiber == NULL)
-            end_alone(transfer);
+        if (transfer->fiber == NULL) {          /* nobody waits for it any more */
+            remove_from_multi(transfer);
+            make_idle(transfer);
+        }
     }
 }
 
@@ -165,7 +166,7 @@ static void break_shard(struct shard *shard)
     }
 }
 
-/* Has libcurl go on with what it can. */
+/* Lets libcurl continue with what is ready. */
 static void act(struct shard *shard, curl_socket_t descriptor, int action)
 {
     int left;
@@ -337,13 +338,9 @@ struct transfer *transfer_take(struct transfer *(*make)(struct shard *shard),
 
 void transfer_give_back(struct transfer *transfer)
 {
-    struct shard *shard = transfer->shard;
-    shard->count--;
-    if (transfer->fiber == NULL) /* end_alone() will see to it */
-        return;
-    transfer_has_looked_up(transfer);
-    transfer->next = shard->idle;
-    shard->idle = transfer;
+    transfer->shard->count--;
+    if (transfer->fiber != NULL) /* else read_messages() sees to it */
+        make_idle(transfer);
 }
 
 CURLcode transfer_perform(struct transfer *transfer)

@@ -54,7 +54,7 @@ void transfer_give_back(struct transfer *transfer);
    CURLE_ABORTED_BY_CALLBACK if the fiber was interrupted. */
 CURLcode transfer_perform(struct transfer *transfer);
 
-/* Has the transfer end at this deadline instead; in one of libcurl's callbacks. */
+/* Changes the deadline, from within one of libcurl's callbacks. */
 void transfer_set_deadline(struct transfer *transfer, double deadline);
 
 /* The open sockets of its shard. */

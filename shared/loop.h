@@ -23,7 +23,7 @@ void loop_close(struct loop *loop);
    is, or until loop_wake(). */
 void loop_turn(struct loop *loop, bool waits);
 
-/* Has the loop end its wait, from any thread, or not begin with the next one. */
+/* Ends the loop's wait, or else its next one, from any thread. */
 void loop_wake(struct loop *loop);
 
 /* The same; besides, loop_turn() returns as soon as what it is calling has returned. What
@@ -40,8 +40,8 @@ struct loop_job {
     bool is_posted; /* and has not been called since */
 };
 
-/* Has the job called once in the loop's thread, from any thread, after those that have
-   been posted before. A job that is posted already is not posted twice. */
+/* Posts the job, from any thread. The loop calls it once, after those that were posted
+   before. A job that is posted already is not posted twice. */
 void loop_post(struct loop *loop, struct loop_job *job);
 
 /* ---- Descriptors ---- */
@@ -75,8 +75,8 @@ struct loop_timer {
 bool loop_add_timer(struct loop *loop, struct loop_timer *timer);
 void loop_remove_timer(struct loop *loop, struct loop_timer *timer);
 
-/* Has the timer called once when it is due, and not when it was due before. INFINITY is
-   never; what is over is now, behind all that has been due before. */
+/* Sets the timer, or sets it anew: it is called once, at this time. INFINITY unsets it. A
+   time that has passed counts as now, so timers that were due before are called first. */
 void loop_set_timer(struct loop *loop, struct loop_timer *timer, double due);
 
 /* ---- What somebody keeps with the loop ---- */

@@ -111,7 +111,7 @@ static void leave_slot(struct event_loop *pool, struct running *running)
 
 /* ---- Time limits, and the end of all ---- */
 
-/* Has the task give up what it waits for, now and from now on. */
+/* Interrupts the task: every wait of it fails from now on. */
 static void give_up(struct running *running, int fate)
 {
     if (running->fate != GOES_ON)
@@ -120,22 +120,22 @@ static void give_up(struct running *running, int fate)
     fiber_interrupt(running->fiber);
 }
 
+/* When the task's time is up. */
+static double due_of(const struct running *running)
+{
+    return running->span.start + running->executor->options.task_seconds;
+}
+
 static void on_limit(struct loop_timer *timer)
 {
     struct event_loop *pool =
         (struct event_loop *)((char *)timer - offsetof(struct event_loop, limit));
     struct running *running = pool->first;
     double now = monotonic_seconds();
-    while (running != NULL) {
-        double due = running->span.start + running->executor->options.task_seconds;
-        if (due > now)
-            break;
+    for (; running != NULL && due_of(running) <= now; running = running->next)
         give_up(running, OUT_OF_TIME);
-        running = running->next;
-    }
     if (running != NULL)
-        loop_set_timer(pool->loop, timer,
-                       running->span.start + running->executor->options.task_seconds);
+        loop_set_timer(pool->loop, timer, due_of(running));
 }
 
 static void stop_if_told(struct event_loop *pool)
@@ -178,8 +178,7 @@ static void begin(struct running *running)
         pool->first = running;
     pool->last = running;
     if (executor->options.task_seconds > 0 && pool->limit.place == 0)
-        loop_set_timer(pool->loop, &pool->limit,
-                       running->span.start + executor->options.task_seconds);
+        loop_set_timer(pool->loop, &pool->limit, due_of(running));
     if (pool->is_stopped)
         give_up(running, STOPPED);
     if (pool->is_debugging)
@@ -310,16 +309,6 @@ static void fail_without_fiber(struct future *future)
     future_finish(future, result_broken("out of memory for its stack"));
 }
 
-/* Takes the next task that has not been cancelled. NULL: there is none. */
-static struct future *take_next(struct executor *executor)
-{
-    struct future *future;
-    while ((future = task_queue_try_take(&executor->queue)) != NULL &&
-           !future_begin(future))
-        future_free(future);
-    return future;
-}
-
 /* There is no memory for a fiber. If there are others, it is tried again; meanwhile the
    task stays in the queue, where one that waits for it finds it (run_or_wait()). If there
    are none, it fails. Returns whether it has. */
@@ -330,7 +319,7 @@ static bool fail_or_wait_for_memory(struct executor *executor)
     if (fibers_count(pool->fibers) > 0)
         loop_set_timer(pool->loop, &pool->retry, monotonic_seconds() + retry_delay);
     else
-        future = take_next(executor);
+        future = executor_take_next(executor);
     if (future != NULL)
         fail_without_fiber(future);
     return future != NULL;
@@ -351,7 +340,7 @@ static bool start_next(struct executor *executor)
     struct running *running = new_running(executor, NULL, run);
     if (running == NULL)
         return fail_or_wait_for_memory(executor);
-    running->future = take_next(executor);
+    running->future = executor_take_next(executor);
     if (running->future == NULL) {
         fiber_drop(running->fiber); /* it has just been cancelled */
         return false;

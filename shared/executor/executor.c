@@ -102,6 +102,15 @@ void executor_break(struct executor *executor, const char *why)
     mutex_unlock(&executor->lock);
 }
 
+struct future *executor_take_next(struct executor *executor)
+{
+    struct future *future;
+    while ((future = task_queue_try_take(&executor->queue)) != NULL &&
+           !future_begin(future))
+        future_free(future);
+    return future;
+}
+
 struct result call_task(task_fn task, const char *argument)
 {
     unsigned generation = fork_generation();

@@ -192,6 +192,10 @@ void executor_break(struct executor *executor, const char *why);
 /* The result of each of those. */
 struct result executor_broken_result(const struct executor *executor);
 
+/* Takes the next task from the queue that has not been cancelled; the caller owns it
+   then. NULL: there is none. */
+struct future *executor_take_next(struct executor *executor);
+
 /* Runs a task or an initializer. */
 struct result call_task(task_fn task, const char *argument);
 

@@ -189,13 +189,7 @@ void pool_settle(struct pool *pool, size_t slot, struct result result)
 struct future *pool_take_next(struct executor *executor)
 {
     struct future *future = withdraw_next(executor);
-    while (future == NULL && (future = task_queue_try_take(&executor->queue)) != NULL) {
-        if (!future_begin(future)) {
-            future_free(future); /* it has been cancelled */
-            future = NULL;
-        }
-    }
-    return future;
+    return future != NULL ? future : executor_take_next(executor);
 }
 
 bool pool_has_tasks(struct executor *executor)

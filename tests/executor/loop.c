@@ -1,4 +1,4 @@
-/* What is particular to an event loop: who waits, who has a slot, who is given up. */
+/* What only an event loop has: suspended waits, slots, interrupted tasks. */
 #include "cases.h"
 
 #include "fiber.h"

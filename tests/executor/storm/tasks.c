@@ -181,7 +181,7 @@ static struct result hang(const char *argument)
     return say(RESULT_OK, argument);
 }
 
-/* Has the loop go on with others some times. */
+/* Suspends itself some times, so that other tasks run. */
 static struct result suspend(const char *argument)
 {
     struct order order = note_run(argument);
