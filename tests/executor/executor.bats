@@ -78,7 +78,7 @@ cases_hold() {
 
 @test "every future ends in a storm" {
     run env ASAN_OPTIONS=allocator_may_return_null=1 \
-        timeout "$((LIMIT * 10))" "$BUILD/tests/storm" 10 1
+        timeout "$((LIMIT * 10))" "$BUILD/tests/storm" "${STORM_SECONDS:-10}" 1
     assert_success
     assert_line --regexp '^storm: seed 1: [1-9][0-9]* tasks in [1-9]'
     refute_output --partial Sanitizer
