@@ -17,7 +17,9 @@ PACKAGE_FLAGS := $(shell pkg-config --cflags $(PACKAGES))
 # each page of its frame.
 override CFLAGS += -std=c17 -D_GNU_SOURCE -pthread -fexceptions -fstack-clash-protection \
 	$(WARNINGS) -Ishared $(PACKAGE_FLAGS)
-LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm
+# Only what uses a cluster needs libnats: the linker leaves it out of the other programs.
+LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm \
+	-Wl,--as-needed $(shell pkg-config --libs libnats)
 SITE_LIBRARIES := $(shell pkg-config --libs libmicrohttpd zlib)
 
 # SANITIZE=address,undefined or SANITIZE=thread builds with gcc's sanitizers.

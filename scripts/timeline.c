@@ -28,7 +28,7 @@ static struct visit read_visit(const char *line)
     struct span *span = &visit.span;
     double answered;
     char end = '\0';
-    int count = sscanf(line, "%19[^\t]\t%zu\t%lf\t%lf\t%lf\t%c", span->worker,
+    int count = sscanf(line, "%35[^\t]\t%zu\t%lf\t%lf\t%lf\t%c", span->worker,
                        &visit.number, &span->start, &answered, &span->end, &end);
     if (count < 5)
         fail("a line is not of the form: label, number, three times, and x");

@@ -103,6 +103,15 @@ struct executor_options {
        limit, a worker that has been stopped (SIGSTOP) holds up its task until it is
        continued. */
     double task_seconds;
+
+    /* Clusters: the tasks that a worker host runs, a list that ends with NULL, which is
+       copied; no other task can be submitted. Host and submitter must have the same. */
+    const task_fn *tasks;
+
+    /* Clusters: how many seconds to wait for a sign of life of a worker host, while the
+       pool is opened and while there are tasks; then the pool is broken. 0: as
+       EXECUTOR_WAIT in the environment says, or else 30; INFINITY: for ever. */
+    double host_seconds;
 };
 
 /*
@@ -132,6 +141,63 @@ struct executor *thread_pool_executor_with(const struct executor_options *option
 struct executor *process_pool_executor_with(const struct executor_options *options);
 struct executor *event_loop_executor_with(const struct executor_options *options);
 
+/*
+ * Opens a pool whose workers are the processes of worker hosts, on this machine or on
+ * others, which get their tasks from a NATS server (https://nats.io) with JetStream. The
+ * task is the only one that can be submitted; with options, the list `tasks` says which.
+ *
+ * NATS_URL in the environment is the server's address, or several with commas between
+ * them: nats://HOST:PORT, tls://USER:PASSWORD@HOST, nats://TOKEN@HOST. So are NATS_USER
+ and * NATS_PASSWORD, NATS_CREDS (a file of credentials), NATS_CA, and NATS_CERT with
+ NATS_KEY, * as NATS' own command line has them. Without NATS_URL, the call starts a
+ server and a * worker host of its own, on this machine; they end with the pool, or with
+ the process, * however that ends. A process can have one of these at a time. Open it
+ before you start * threads: it forks.
+ *
+ * With EXECUTOR_WORKER=1 and NATS_URL in the environment the call does not return: the
+ * process is a worker host then, called EXECUTOR_HOST or as the machine is, with a
+ process * pool of these options. Any number of hosts may join and leave at any time.
+ They run the * tasks of submitters that are the same build of the same program.
+ *
+ * What the other pools promise holds here too, except that
+ *
+ *   - a task may run twice: if its host dies, is stopped, or cannot be reached for more
+ *     than 5 s, another host runs it. Its future is done once, by the first result. The
+ *     third host that is lost with a task makes it RESULT_BROKEN.
+ *   - a task that has been sent cannot be cancelled any more, neither by future_cancel()
+ *     nor by executor_shutdown_now(). As many are sent as all hosts have workers, and
+ more *     if they are short: what a worker does in 5 ms, but at most 256.
+ *   - executor_kill_workers() kills no worker. All tasks that have been sent are
+ *     RESULT_BROKEN at once, and no host begins them any more; one that runs runs on, and
+ *     its result is dropped.
+ *   - future_running() is true a moment after the task has begun: it has to be told.
+ *   - `workers` is how many a host of this process has; other hosts have what they were
+ *     told. executor_workers() says the same number.
+ *   - an argument or result is at most as long as the server takes, by default 1 MiB, and
+ *     64 MiB in a server of our own; a longer one makes the task RESULT_BROKEN.
+ *   - if no host is heard of for `host_seconds` while there are tasks, or if the server
+ of *     our own dies, the pool is broken. A server that comes back in time loses no
+ task. *   - a span of a host on another machine has times of the submitter's clock,
+ reckoned *     from when the result came, and so too late by the time that it was under
+ way.
+ *
+ * Unlike the other pools it prints: a line beginning with "cluster: ", on standard error,
+ * says why a server cannot be reached, or for what it has been waiting for a second.
+ * Returns NULL with errno
+ *
+ *   EINVAL        there is no task
+ *   ECONNREFUSED  no server can be reached
+ *   EACCES        the server refuses the password, the token or the certificate
+ *   ETIMEDOUT     there is no worker host
+ *   ENOENT        the program nats-server is not installed
+ *   EBUSY         the process has a server of its own already
+ *   ECHILD        the server of our own has died
+ *
+ * or as fork(2), mkdtemp(3) or malloc(3) left it.
+ */
+struct executor *cluster_executor(size_t workers, task_fn task);
+struct executor *cluster_executor_with(const struct executor_options *options);
+
 /* How many workers it has; 0 if the executor is NULL. */
 size_t executor_workers(const struct executor *executor);
 
@@ -143,7 +209,7 @@ size_t executor_workers(const struct executor *executor);
  *
  * Returns NULL with ESHUTDOWN if the executor is shut down; with EPERM in a process that
  * was forked from the executor's, which has no workers; with EINVAL if the executor or
- * the task is NULL.
+ * the task is NULL, or if the task is none that a cluster was opened with.
  */
 struct future *executor_submit(struct executor *executor, task_fn task,
                                const char *argument);

@@ -15,7 +15,7 @@ enum { SPAN_MARKS = 4 };
 /* All zero if nobody ran it. */
 struct span {
     pid_t pid;       /* the worker's process */
-    char worker[20]; /* its name (worker.h), cut if it is longer */
+    char worker[36]; /* its name (worker.h), cut if it is longer */
     double start;    /* in seconds, on the clock of monotonic.h */
     double end;
     float marks[SPAN_MARKS]; /* in seconds from the start, 0: it did not come so far; the

@@ -4,6 +4,8 @@
  * A worker is called "main" until it is given another name, then "thread-3" or the like.
  * The name belongs to the thread, or to the fiber that it runs (fiber.h); a child process
  * begins with the name of the thread that forked it.
+ *
+ * In a worker host of a cluster, the name of the host stands in front: host-2/process-3.
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -14,6 +16,13 @@
    3. The name is cut after 39 characters. The system's own name for the thread is set
    too, cut after 15 (pthread_setname_np(3)). */
 void worker_set_name(const char *kind, size_t number);
+
+/* Has the names of all workers begin with HOST/ from now on, in this process and in those
+   that it forks. The host's name is cut after 16 characters. */
+void worker_set_host(const char *name);
+
+/* The name that worker_set_name() gives, in `name`, which has 40 bytes. */
+void worker_format_name(char name[40], const char *kind, size_t number);
 
 /* Calls it KIND-N, where N counts the calls of this function in this process, from 1: the
    first worker is thread-1, the next one thread-2. */

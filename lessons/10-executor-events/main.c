@@ -1,5 +1,5 @@
 /*
- * Lessons 8 and 10: as completed. Each title is printed when it arrives.
+ * Lessons 8, 10 and 11: as completed. Each title is printed when it arrives.
  *
  *     make && build/08-as-completed --deadline 2 http://example.org/
  *     make && build/10-executor-events --deadline 2 http://example.org/

@@ -169,8 +169,10 @@ static int put(struct executor *executor, struct future *future, double deadline
 struct future *executor_submit_until(struct executor *executor, task_fn task,
                                      const char *argument, double deadline)
 {
-    if (executor == NULL || task == NULL || executor_is_elsewhere(executor)) {
-        errno = executor == NULL || task == NULL ? EINVAL : EPERM;
+    if (executor == NULL || task == NULL || executor_is_elsewhere(executor) ||
+        (executor->kind->accepts != NULL && !executor->kind->accepts(executor, task))) {
+        bool is_invalid = executor == NULL || task == NULL;
+        errno = is_invalid || !executor_is_elsewhere(executor) ? EINVAL : EPERM;
         return NULL;
     }
     struct future *future = future_new(executor, task, argument == NULL ? "" : argument);

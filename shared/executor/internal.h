@@ -99,6 +99,9 @@ struct executor_kind {
     /* Sends all workers the signal. */
     void (*signal_workers)(struct executor *executor, int signal_number);
 
+    /* Whether the pool can run the task. NULL: any. */
+    bool (*accepts)(const struct executor *executor, task_fn task);
+
     /* In a task of the pool's own that has to wait for this future: runs its task there
        and then if it has not begun, or has it run meanwhile. Returns whether it has.
        NULL: tasks do not see the pool. */

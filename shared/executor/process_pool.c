@@ -152,6 +152,15 @@ static void signal_workers(struct executor *executor, int signal_number)
     mutex_unlock(&pool->lock);
 }
 
+bool pool_has_died(struct executor *executor)
+{
+    struct pool *pool = executor->state;
+    mutex_lock(&pool->lock);
+    bool has_died = pool->server == NULL;
+    mutex_unlock(&pool->lock);
+    return has_died;
+}
+
 /* ---- Collecting: in the manager, as all that follows ---- */
 
 void pool_collect(struct pool *pool, struct future *future, struct result result)

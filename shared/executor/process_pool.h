@@ -24,7 +24,7 @@
 struct worker_handle {
     enum { DOWN, STARTING, PREPARING, UP, KILLED } state;
     size_t number;
-    char name[32];
+    char name[40];
     pid_t pid;
     int error;        /* DOWN: why it could not be started; 0: it was not tried */
     bool was_up;      /* it has been UP since it was started */
@@ -59,6 +59,12 @@ struct pool {
     bool is_stopped;            /* it has been sent, and no worker is started any more */
     struct fork_server *server; /* NULL: it has ended, or has died */
 };
+
+/* ---- process_pool.c ---- */
+
+/* Whether the fork server has died, so that the pool runs no tasks any more. From any
+   thread. */
+bool pool_has_died(struct executor *executor);
 
 /* ---- process_pool.c: in the manager ---- */
 

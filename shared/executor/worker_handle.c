@@ -5,6 +5,7 @@
 #include "process_pool.h"
 
 #include "monotonic.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <math.h>
@@ -27,7 +28,7 @@ void handles_init(struct executor *executor)
     for (size_t i = 0; i < executor->options.workers; i++) {
         struct worker_handle *handle = &pool->handles[i];
         *handle = (struct worker_handle){.number = i + 1, .delay = first_delay};
-        snprintf(handle->name, sizeof(handle->name), "process-%zu", handle->number);
+        worker_format_name(handle->name, "process", handle->number);
     }
 }
 

@@ -302,7 +302,7 @@ static const struct test_case callbacks_cases[] = {
     {ANY_POOL, NAMED(cannot_wait_for_their_pool_in_any_way)},
     {ANY_POOL, NAMED(cannot_wait_for_it_where_a_task_is_cancelled)},
     {ANY_POOL, NAMED(may_ask_for_what_is_done)},
-    {ANY_POOL, NAMED(may_wait_for_another_pool)},
+    {NOT_A_CLUSTER, NAMED(may_wait_for_another_pool)},
     {ANY_POOL, NAMED(may_follow_each_other_a_hundred_times)},
     {ANY_POOL, NAMED(may_be_called_within_each_other_a_hundred_deep)},
     {THREAD_MAY_END, NAMED(that_end_their_thread_cost_nothing)},

@@ -26,11 +26,14 @@ struct pool {
         THREADS_ONLY = 1,
         PROCESSES_ONLY = 2,
         LOOPS_ONLY = 4,
+        CLUSTERS_ONLY = 8,
         IN_OUR_PROCESS = THREADS_ONLY | LOOPS_ONLY,
         CAN_BE_KILLED = PROCESSES_ONLY | LOOPS_ONLY,
-        ANY_POOL = THREADS_ONLY | PROCESSES_ONLY | LOOPS_ONLY,
+        IN_PROCESSES = PROCESSES_ONLY | CLUSTERS_ONLY,
+        NOT_A_CLUSTER = THREADS_ONLY | PROCESSES_ONLY | LOOPS_ONLY,
+        ANY_POOL = THREADS_ONLY | PROCESSES_ONLY | LOOPS_ONLY | CLUSTERS_ONLY,
 #ifdef __SANITIZE_THREAD__ /* which refuses pthread_exit(3) in a fiber */
-        THREAD_MAY_END = THREADS_ONLY | PROCESSES_ONLY,
+        THREAD_MAY_END = THREADS_ONLY | PROCESSES_ONLY | CLUSTERS_ONLY,
 #else
         THREAD_MAY_END = ANY_POOL,
 #endif
@@ -60,6 +63,12 @@ extern const struct test_group submit_group, future_group, wait_group, as_comple
 extern const struct pool *pool;
 
 /* ---- Tasks ---- */
+
+/* Every task stands in a list, since a cluster runs no other (in a section of its own,
+   which the linker gives a beginning and an end). */
+#define TASK(function)                                                                \
+    static const task_fn function##_is_task __attribute__((section("tasks"), used)) = \
+        function
 
 struct result echo(const char *argument);   /* its argument */
 struct result refuse(const char *argument); /* RESULT_FAILED, its argument */
@@ -93,6 +102,10 @@ void release(size_t count);
 
 /* Submits, and it goes well. */
 struct future *submit(struct executor *executor, task_fn task, const char *argument);
+
+/* Whether the task of the future runs, which has begun: a cluster has to be told
+   first. */
+bool comes_to_run(const struct future *future);
 
 /* The future comes to this result; it is freed. */
 void comes_to(struct future *future, enum result_status status, const char *text);

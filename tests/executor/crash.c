@@ -31,7 +31,8 @@ static void a_task_that_exits_costs_its_own_result(void)
     struct executor *executor = pool->open(1);
     struct future *future = submit(executor, leave_early, "");
     assert_int_not_equal(future_result(future)->span.pid, 0);
-    assert_string_equal(future_result(future)->span.worker, "process-1");
+    assert_string_equal(future_result(future)->span.worker,
+                        pool->kind == CLUSTERS_ONLY ? "host-1/process-1" : "process-1");
     comes_to(future, RESULT_BROKEN, "worker process-1 exited with status 7");
     comes_to(submit(executor, echo, "next"), RESULT_OK, "next");
     executor_free(executor);
@@ -106,6 +107,7 @@ static struct result say_much(const char *argument)
     say_begun();
     return result_ok(text);
 }
+TASK(say_much);
 
 static void a_worker_that_is_killed_while_it_writes_hangs_nothing(void)
 {
@@ -132,6 +134,7 @@ static struct result die_in_the_middle(const char *argument)
         raise(SIGKILL);
     return result_ok(strdup("not reached"));
 }
+TASK(die_in_the_middle);
 
 static void a_worker_that_dies_in_the_middle_of_an_answer_costs_what_it_ran(void)
 {
@@ -150,6 +153,7 @@ static struct result return_after_copy(const char *argument)
         waitpid(copy, NULL, 0);
     return result_ok(strdup(argument));
 }
+TASK(return_after_copy);
 
 static struct result say_pid(const char *argument)
 {
@@ -158,6 +162,7 @@ static struct result say_pid(const char *argument)
     snprintf(text, sizeof(text), "%d", (int)getpid());
     return result_ok(strdup(text));
 }
+TASK(say_pid);
 
 static void a_copy_that_a_task_has_forked_is_no_worker(void)
 {
@@ -188,6 +193,7 @@ static struct result leave_a_child(const char *argument)
     raise(SIGKILL);
     return result_ok(strdup("not reached"));
 }
+TASK(leave_a_child);
 
 static void a_worker_that_leaves_a_child_behind_is_dead_all_the_same(void)
 {
@@ -245,6 +251,7 @@ static struct result work_a_little(const char *argument)
         continue;
     return result_ok(strdup(argument));
 }
+TASK(work_a_little);
 
 static void a_thousand_tasks_among_killers_are_all_done(void)
 {
@@ -329,6 +336,7 @@ static struct result list_descriptors(const char *argument)
     char byte;
     return read(hold_on, &byte, 1) == 1 ? result_ok(strdup(text)) : result_failed("read");
 }
+TASK(list_descriptors);
 
 static size_t count_lines(const char *text)
 {
@@ -429,6 +437,7 @@ static struct result crash_if_none_is_left(const char *argument)
     }
     return (struct result){.status = RESULT_OK};
 }
+TASK(crash_if_none_is_left);
 
 static void a_worker_that_cannot_be_replaced_leaves_the_tasks_to_the_others(void)
 {
@@ -467,6 +476,7 @@ static struct result list_from_below(const char *argument)
     executor_free(executor);
     return result;
 }
+TASK(list_from_below);
 
 static void a_worker_of_a_worker_has_no_more_open_than_that(void)
 {
@@ -493,6 +503,7 @@ static struct result print(const char *argument)
     fflush(stdout);
     return result_ok(strdup(argument));
 }
+TASK(print);
 
 static void standard_output_may_be_closed(void)
 {
@@ -525,6 +536,7 @@ static struct result write_to_nobody(const char *argument)
     close(ends[1]);
     return result_ok(strdup("survived"));
 }
+TASK(write_to_nobody);
 
 static void a_worker_ignores_what_its_parent_ignores(void)
 {
@@ -553,28 +565,28 @@ static void terminating_works_though_the_parent_blocks_the_signal(void)
 }
 
 static const struct test_case crash_cases[] = {
-    {PROCESSES_ONLY, NAMED(a_task_that_crashes_costs_its_own_result)},
-    {PROCESSES_ONLY, NAMED(a_task_that_exits_costs_its_own_result)},
-    {PROCESSES_ONLY, NAMED(a_worker_that_dies_in_its_sleep_costs_nothing)},
+    {IN_PROCESSES, NAMED(a_task_that_crashes_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_task_that_exits_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_worker_that_dies_in_its_sleep_costs_nothing)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_costs_what_it_ran)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_costs_nothing_that_is_next)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_killed_while_it_writes_hangs_nothing)},
-    {PROCESSES_ONLY,
+    {IN_PROCESSES,
      NAMED(a_worker_that_dies_in_the_middle_of_an_answer_costs_what_it_ran)},
-    {PROCESSES_ONLY, NAMED(a_copy_that_a_task_has_forked_is_no_worker)},
+    {IN_PROCESSES, NAMED(a_copy_that_a_task_has_forked_is_no_worker)},
     {PROCESSES_ONLY, NAMED(a_worker_that_leaves_a_child_behind_is_dead_all_the_same)},
     {PROCESSES_ONLY, NAMED(without_its_helper_each_task_has_its_result)},
     {PROCESSES_ONLY, NAMED(a_thousand_tasks_among_killers_are_all_done)},
     {PROCESSES_ONLY, NAMED(no_process_outlives_its_parent)},
     {PROCESSES_ONLY, NAMED(a_worker_has_open_what_the_parent_had_and_one_socket)},
     {PROCESSES_ONLY, NAMED(ctrl_c_is_not_for_the_workers)},
-    {PROCESSES_ONLY, NAMED(a_parent_may_ignore_its_children)},
-    {PROCESSES_ONLY, NAMED(it_outlives_the_thread_that_opened_it)},
-    {PROCESSES_ONLY,
+    {IN_PROCESSES, NAMED(a_parent_may_ignore_its_children)},
+    {IN_PROCESSES, NAMED(it_outlives_the_thread_that_opened_it)},
+    {IN_PROCESSES,
      NAMED(a_worker_that_cannot_be_replaced_leaves_the_tasks_to_the_others)},
-    {PROCESSES_ONLY, NAMED(a_worker_of_a_worker_has_no_more_open_than_that)},
+    {IN_PROCESSES, NAMED(a_worker_of_a_worker_has_no_more_open_than_that)},
     {PROCESSES_ONLY, NAMED(standard_output_may_be_closed)},
-    {PROCESSES_ONLY, NAMED(a_worker_ignores_what_its_parent_ignores)},
+    {IN_PROCESSES, NAMED(a_worker_ignores_what_its_parent_ignores)},
     {PROCESSES_ONLY, NAMED(terminating_works_though_the_parent_blocks_the_signal)},
 };
 

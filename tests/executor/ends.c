@@ -14,13 +14,14 @@ static struct result end_thread(const char *argument)
     (void)argument;
     pthread_exit(NULL);
 }
+TASK(end_thread);
 
 static void a_task_that_ends_its_thread_costs_its_own_result(void)
 {
     struct executor *executor = pool->open(1);
     char expected[100];
     snprintf(expected, sizeof(expected), "worker %s-1 %s", pool->worker,
-             pool->kind == PROCESSES_ONLY
+             (pool->kind & IN_PROCESSES) != 0
                  ? "exited with status 0"
                  : "ended in the middle of the task (pthread_exit(3))");
     struct future *futures[] = {submit(executor, echo, "1"),
@@ -86,6 +87,7 @@ static struct result wait_for_end(const char *argument)
     future_result(inner);
     return result_ok(strdup("not reached"));
 }
+TASK(wait_for_end);
 
 static void a_task_that_ends_its_thread_within_another_costs_both(void)
 {
@@ -129,6 +131,7 @@ static struct result end_first_thread(const char *argument)
         pthread_exit(NULL);
     return result_failed("no thread");
 }
+TASK(end_first_thread);
 
 static void a_task_that_ends_its_thread_but_not_its_process_is_no_different(void)
 {
@@ -296,12 +299,14 @@ static struct result tell_worker(const char *argument)
     worker.id = gettid();
     return result_ok(strdup(argument));
 }
+TASK(tell_worker);
 
 static struct result enable_cancellation(const char *argument)
 {
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     return tell_worker(argument);
 }
+TASK(enable_cancellation);
 
 static struct result cancel_itself(const char *argument)
 {
@@ -309,12 +314,14 @@ static struct result cancel_itself(const char *argument)
     pthread_testcancel();
     return result_ok(strdup(argument));
 }
+TASK(cancel_itself);
 
 static struct result enable_and_cancel_itself(const char *argument)
 {
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     return cancel_itself(argument);
 }
+TASK(enable_and_cancel_itself);
 
 /* Has a worker run the task, and cancels the worker when it waits for the next one, which
    it runs all the same. */
@@ -364,6 +371,7 @@ static struct result wait_for_two(const char *argument)
     future_free(futures[1]);
     return is_done ? result_ok(strdup(argument)) : result_failed("errno %d", errno);
 }
+TASK(wait_for_two);
 
 static struct result take_two(const char *argument)
 {
@@ -378,6 +386,7 @@ static struct result take_two(const char *argument)
     future_free(futures[1]);
     return count == 2 ? result_ok(strdup(argument)) : result_failed("%zu", count);
 }
+TASK(take_two);
 
 static struct result take_two_in_time(const char *argument)
 {
@@ -388,6 +397,7 @@ static struct result take_two_in_time(const char *argument)
     future_free(future);
     return copy;
 }
+TASK(take_two_in_time);
 
 static const char *next_of_five(void *context)
 {
@@ -408,6 +418,7 @@ static struct result map_five(const char *argument)
     bool is_done = executor_map(own, echo, next_of_five, take_five, &count, &options);
     return is_done ? result_ok(strdup(argument)) : result_failed("errno %d", errno);
 }
+TASK(map_five);
 
 static void a_task_may_wait_for_its_own_pool_in_each_way(void)
 {
@@ -425,11 +436,13 @@ static struct result say_cancelled(const char *argument)
 {
     return (struct result){.status = RESULT_CANCELLED, .text = strdup(argument)};
 }
+TASK(say_cancelled);
 
 static struct result say_nonsense(const char *argument)
 {
     return (struct result){.status = 99, .text = strdup(argument)};
 }
+TASK(say_nonsense);
 
 static void a_task_that_ran_is_not_cancelled_whatever_it_says(void)
 {
@@ -450,9 +463,9 @@ static const struct test_case ends_cases[] = {
     {THREADS_ONLY, NAMED(a_task_that_ends_its_thread_within_another_costs_both)},
     {IN_OUR_PROCESS & THREAD_MAY_END,
      NAMED(an_initializer_that_ends_its_thread_breaks_the_pool)},
-    {PROCESSES_ONLY,
+    {IN_PROCESSES,
      NAMED(a_task_that_ends_its_thread_but_not_its_process_is_no_different)},
-    {PROCESSES_ONLY, NAMED(an_initializer_that_ends_its_process_costs_each_task)},
+    {IN_PROCESSES, NAMED(an_initializer_that_ends_its_process_costs_each_task)},
     {ANY_POOL, NAMED(a_thread_that_waits_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_waits_for_room_may_be_cancelled)},
     {ANY_POOL, NAMED(a_thread_that_shuts_down_may_be_cancelled)},

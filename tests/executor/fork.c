@@ -192,6 +192,7 @@ static struct result leave(const char *argument)
     (void)argument;
     exit(0);
 }
+TASK(leave);
 
 static void comes_to_an_exit(struct executor *executor)
 {
@@ -275,6 +276,7 @@ static struct result return_twice(const char *argument)
         tell_number();
     return result_ok(strdup(argument));
 }
+TASK(return_twice);
 
 /* Returns in a process that is nobody's child. */
 static struct result become_daemon(const char *argument)
@@ -283,6 +285,7 @@ static struct result become_daemon(const char *argument)
         tell_number();
     return result_ok(strdup(argument));
 }
+TASK(become_daemon);
 
 /* The copy that told its number must be gone, and nothing must have run twice. */
 static void copy_is_gone(void)
@@ -361,6 +364,7 @@ static struct result drop_rights(const char *argument)
         return result_failed("setresuid");
     return hold(argument);
 }
+TASK(drop_rights);
 
 static int open_for_droppers(void)
 {
@@ -397,16 +401,16 @@ static void a_worker_without_rights_outlives_nobody(void)
 
 static const struct test_case fork_cases[] = {
     {ANY_POOL, NAMED(a_child_cannot_wait_for_its_parents_tasks)},
-    {ANY_POOL, NAMED(a_child_may_have_a_pool_of_its_own)},
+    {NOT_A_CLUSTER, NAMED(a_child_may_have_a_pool_of_its_own)},
     {ANY_POOL, NAMED(a_program_may_end_without_a_word)},
     {ANY_POOL, NAMED(a_program_may_free_its_pool_on_exit)},
-    {PROCESSES_ONLY, NAMED(a_task_that_exits_writes_nothing_of_its_parents)},
-    {PROCESSES_ONLY, NAMED(a_task_that_exits_reads_nothing_of_its_parents)},
-    {PROCESSES_ONLY, NAMED(a_task_that_exits_runs_no_handler_of_its_parents)},
+    {IN_PROCESSES, NAMED(a_task_that_exits_writes_nothing_of_its_parents)},
+    {IN_PROCESSES, NAMED(a_task_that_exits_reads_nothing_of_its_parents)},
+    {IN_PROCESSES, NAMED(a_task_that_exits_runs_no_handler_of_its_parents)},
     {ANY_POOL, NAMED(a_task_that_forks_leaves_no_worker_more)},
     {ANY_POOL, NAMED(a_callback_that_forks_leaves_no_second_manager)},
-    {PROCESSES_ONLY, NAMED(a_task_that_becomes_a_daemon_leaves_none)},
-    {PROCESSES_ONLY, NAMED(a_worker_without_rights_outlives_nobody)},
+    {IN_PROCESSES, NAMED(a_task_that_becomes_a_daemon_leaves_none)},
+    {IN_PROCESSES, NAMED(a_worker_without_rights_outlives_nobody)},
 };
 
 GROUP(fork);

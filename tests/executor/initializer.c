@@ -14,6 +14,7 @@ static struct result prepare(const char *argument)
     snprintf(prepared, sizeof(prepared), "%s", argument);
     return (struct result){.status = RESULT_OK};
 }
+TASK(prepare);
 
 static struct result tell_prepared(const char *argument)
 {
@@ -21,6 +22,7 @@ static struct result tell_prepared(const char *argument)
     (void)argument;
     return result_ok(strdup(prepared));
 }
+TASK(tell_prepared);
 
 static void runs_in_each_worker_before_its_first_task(void)
 {
@@ -66,6 +68,7 @@ static struct result fail_without_a_word(const char *argument)
     (void)argument;
     return (struct result){.status = RESULT_FAILED};
 }
+TASK(fail_without_a_word);
 
 static void one_that_fails_without_a_word_breaks_it_too(void)
 {
@@ -98,6 +101,7 @@ static struct result kill_self(const char *argument)
     raise(SIGKILL);
     return result_ok(strdup("not reached"));
 }
+TASK(kill_self);
 
 static void runs_in_a_worker_that_takes_the_place_of_another(void)
 {
@@ -114,8 +118,8 @@ static const struct test_case initializer_cases[] = {
     {ANY_POOL, NAMED(may_do_without_an_argument)},
     {ANY_POOL, NAMED(one_that_fails_breaks_the_pool)},
     {ANY_POOL, NAMED(one_that_fails_without_a_word_breaks_it_too)},
-    {PROCESSES_ONLY, NAMED(one_that_crashes_costs_each_task_and_hangs_none)},
-    {PROCESSES_ONLY, NAMED(runs_in_a_worker_that_takes_the_place_of_another)},
+    {IN_PROCESSES, NAMED(one_that_crashes_costs_each_task_and_hangs_none)},
+    {IN_PROCESSES, NAMED(runs_in_a_worker_that_takes_the_place_of_another)},
 };
 
 GROUP(initializer);

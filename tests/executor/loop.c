@@ -24,6 +24,7 @@ static struct result wait_for_a_thread(const char *argument)
     future_free(future);
     return result;
 }
+TASK(wait_for_a_thread);
 
 static void a_task_that_waits_for_another_pool_holds_up_no_other(void)
 {
@@ -57,6 +58,7 @@ static struct result count_the_others(const char *argument)
     snprintf(text, sizeof(text), "%zu%s", most, argument);
     return result_ok(strdup(text));
 }
+TASK(count_the_others);
 
 static void as_many_tasks_are_under_way_as_it_has_workers(void)
 {
@@ -88,6 +90,7 @@ static struct result wait_for_echo(const char *argument)
     future_free(future);
     return result;
 }
+TASK(wait_for_echo);
 
 /* What a thread has of its own, its fibers must not share. */
 static void while_a_callback_waits_tasks_may_wait_for_their_own_pool(void)
@@ -116,6 +119,7 @@ static struct result poll_for_echo(const char *argument)
     future_free(future);
     return result;
 }
+TASK(poll_for_echo);
 
 static void a_task_that_asks_over_and_over_lets_the_others_run(void)
 {
@@ -139,6 +143,7 @@ static struct result go_down(const char *argument)
     future_free(future);
     return result;
 }
+TASK(go_down);
 
 static void tasks_may_wait_for_each_other_a_thousand_deep_with_one_slot(void)
 {
@@ -160,6 +165,7 @@ static struct result wait_for_twenty(const char *argument)
         future_free(futures[i]);
     return result;
 }
+TASK(wait_for_twenty);
 
 static void what_a_task_waits_for_has_its_slot_one_after_the_other(void)
 {
@@ -177,6 +183,7 @@ static struct result wait_a_little(const char *argument)
     future_free(future);
     return result_ok(strdup(status == RESULT_TIMED_OUT && !is_done ? "in time" : "late"));
 }
+TASK(wait_a_little);
 
 static void a_limited_wait_ends_though_the_other_has_its_slot(void)
 {
@@ -203,6 +210,7 @@ static struct result leave_a_guest(const char *argument)
     future_on_done(future, free_future, NULL);
     return result;
 }
+TASK(leave_a_guest);
 
 static void a_task_that_ends_before_its_guest_leaves_it_its_slot(void)
 {
@@ -231,6 +239,7 @@ static struct result wait_for_awaited(const char *argument)
     seen = result_failed("%s", result->text);
     return result_ok(strdup(argument));
 }
+TASK(wait_for_awaited);
 
 static void sees_that_it_is_given_up(struct executor *executor, struct future *future)
 {
@@ -263,6 +272,7 @@ static struct result tell_and_wait_for_awaited(const char *argument)
     say_begun();
     return wait_for_awaited(argument);
 }
+TASK(tell_and_wait_for_awaited);
 
 /* Tries again, whatever it is told. */
 static struct result poll_for_awaited(const char *argument)
@@ -272,6 +282,7 @@ static struct result poll_for_awaited(const char *argument)
         future_result_within(awaited, 0.01);
     return result_ok(strdup(argument));
 }
+TASK(poll_for_awaited);
 
 static void a_task_that_waits_on_though_it_is_given_up_holds_up_no_other(void)
 {
@@ -345,6 +356,7 @@ static struct result wait_for_awaited_at_last(const char *argument)
         fiber_suspend(0); /* meanwhile the loop tries to begin that task */
     return result_ok(strdup(future_result(awaited)->text));
 }
+TASK(wait_for_awaited_at_last);
 
 static void without_memory_for_a_stack_every_future_ends(void)
 {
@@ -398,6 +410,7 @@ static struct result initialize(const char *argument)
     initialized++;
     return (struct result){.status = RESULT_OK};
 }
+TASK(initialize);
 
 static struct result tell_initialized(const char *argument)
 {
@@ -405,6 +418,7 @@ static struct result tell_initialized(const char *argument)
     return initialized == 1 ? result_ok(strdup("once"))
                             : result_failed("%d", initialized);
 }
+TASK(tell_initialized);
 
 static void the_initializer_runs_once_and_before_all_tasks(void)
 {
@@ -428,6 +442,7 @@ static struct result hold_the_loop_up(const char *argument)
     usleep(110 * 1000);
     return result_ok(strdup(argument));
 }
+TASK(hold_the_loop_up);
 
 static void reads_on_standard_error(const char *debug, const char *expected)
 {
@@ -455,7 +470,7 @@ static void reads_on_standard_error(const char *debug, const char *expected)
 
 static void a_task_that_holds_the_loop_up_is_named_on_request(void)
 {
-    reads_on_standard_error("1", "executor: the task host/page held the loop for 0.1");
+    reads_on_standard_error("1", "executor: the task host/page held the loop for ");
     reads_on_standard_error("0", "");
 }
 

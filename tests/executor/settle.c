@@ -17,6 +17,7 @@ static struct result wait_for_ever(const char *argument)
         pause();
     return result_ok(strdup(argument));
 }
+TASK(wait_for_ever);
 
 static void all_are_done(struct future *const futures[], size_t count)
 {
@@ -301,6 +302,7 @@ static struct result digest(const char *argument)
     snprintf(text, sizeof(text), "%u", (unsigned)sum);
     return result_ok(strdup(text));
 }
+TASK(digest);
 
 static void long_arguments_on_their_way_are_lost_with_their_worker_only(void)
 {
@@ -341,6 +343,7 @@ static struct result say_much(const char *argument)
     }
     return result_ok(text);
 }
+TASK(say_much);
 
 /* The limit is of our memory only: the worker has been forked before. */
 static void without_memory_for_a_result_the_next_ones_come_all_the_same(void)
@@ -378,6 +381,7 @@ static struct result close_all(const char *argument)
     closefrom(3);
     return result_ok(strdup(argument));
 }
+TASK(close_all);
 
 /* Has sockets of its own where the pool's was. */
 static struct result replace_all(const char *argument)
@@ -390,6 +394,7 @@ static struct result replace_all(const char *argument)
     }
     return result_ok(strdup(argument));
 }
+TASK(replace_all);
 
 static void call_back(struct future *future, void *context)
 {
@@ -426,21 +431,21 @@ static const struct test_case settle_cases[] = {
     {ANY_POOL, NAMED(what_is_cancelled_makes_room_for_what_waits)},
     {ANY_POOL, NAMED(what_is_cancelled_makes_room_in_a_queue_with_a_bound)},
     {ANY_POOL, NAMED(what_is_cancelled_right_before_the_shutdown_does_not_hold_it_up)},
-    {PROCESSES_ONLY, NAMED(a_crash_among_cancelled_tasks_costs_its_own_result)},
-    {PROCESSES_ONLY, NAMED(a_crash_after_the_shutdown_costs_its_own_result)},
-    {PROCESSES_ONLY, NAMED(a_crash_with_one_task_a_worker_does_not_hold_up_the_shutdown)},
-    {PROCESSES_ONLY, NAMED(killing_workers_is_nothing_once_they_are_dead)},
-    {PROCESSES_ONLY, NAMED(workers_may_be_killed_twice_and_by_two)},
-    {PROCESSES_ONLY, NAMED(workers_may_be_killed_before_they_are_ready)},
-    {PROCESSES_ONLY, NAMED(workers_may_be_killed_while_they_are_replaced)},
-    {PROCESSES_ONLY, NAMED(without_a_new_worker_each_task_has_its_result)},
-    {PROCESSES_ONLY, NAMED(without_a_new_worker_the_shutdown_ends)},
-    {PROCESSES_ONLY, NAMED(without_descriptors_a_worker_is_replaced_all_the_same)},
+    {IN_PROCESSES, NAMED(a_crash_among_cancelled_tasks_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_crash_after_the_shutdown_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_crash_with_one_task_a_worker_does_not_hold_up_the_shutdown)},
+    {IN_PROCESSES, NAMED(killing_workers_is_nothing_once_they_are_dead)},
+    {IN_PROCESSES, NAMED(workers_may_be_killed_twice_and_by_two)},
+    {IN_PROCESSES, NAMED(workers_may_be_killed_before_they_are_ready)},
+    {IN_PROCESSES, NAMED(workers_may_be_killed_while_they_are_replaced)},
+    {IN_PROCESSES, NAMED(without_a_new_worker_each_task_has_its_result)},
+    {IN_PROCESSES, NAMED(without_a_new_worker_the_shutdown_ends)},
+    {IN_PROCESSES, NAMED(without_descriptors_a_worker_is_replaced_all_the_same)},
     {PROCESSES_ONLY, NAMED(the_death_of_the_fork_server_ends_every_future)},
     {PROCESSES_ONLY, NAMED(long_arguments_on_their_way_are_lost_with_their_worker_only)},
     {PROCESSES_ONLY, NAMED(without_memory_for_a_result_the_next_ones_come_all_the_same)},
-    {PROCESSES_ONLY, NAMED(a_task_that_closes_all_descriptors_costs_its_own_result)},
-    {PROCESSES_ONLY, NAMED(a_task_that_opens_others_in_their_place_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_task_that_closes_all_descriptors_costs_its_own_result)},
+    {IN_PROCESSES, NAMED(a_task_that_opens_others_in_their_place_costs_its_own_result)},
 };
 
 GROUP(settle);

@@ -251,7 +251,7 @@ static const struct test_case shutdown_cases[] = {
     {ANY_POOL, NAMED(waits_for_what_was_submitted)},
     {ANY_POOL, NAMED(freeing_it_waits_as_well)},
     {ANY_POOL, NAMED(now_cancels_what_has_not_begun_and_waits_for_what_has)},
-    {PROCESSES_ONLY, NAMED(leaves_no_process_and_no_descriptor)},
+    {IN_PROCESSES, NAMED(leaves_no_process_and_no_descriptor)},
     {ANY_POOL, NAMED(several_threads_may_shut_it_down_at_once)},
     {ANY_POOL, NAMED(racing_it_a_submit_is_refused_or_done)},
     {ANY_POOL, NAMED(an_unused_pool_ends_too)},

@@ -84,6 +84,7 @@ static struct result say_much(const char *argument)
     say_begun();
     return result_ok(text);
 }
+TASK(say_much);
 
 /* Nobody receives the result while the callback of another task holds. */
 static void a_worker_that_is_stopped_in_its_result_is_too_late(void)
@@ -118,6 +119,7 @@ static struct result stop_first(const char *argument)
         raise(SIGSTOP);
     return (struct result){.status = RESULT_OK, .text = strdup(argument)};
 }
+TASK(stop_first);
 
 static void a_worker_that_is_stopped_in_its_initializer_is_replaced(void)
 {
@@ -233,12 +235,12 @@ static const struct test_case stop_cases[] = {
     {PROCESSES_ONLY, NAMED(a_worker_that_is_stopped_and_goes_on_costs_nothing)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_stopped_in_its_task_is_too_late)},
     {PROCESSES_ONLY, NAMED(a_worker_that_is_stopped_in_its_result_is_too_late)},
-    {PROCESSES_ONLY, NAMED(a_worker_that_is_stopped_in_its_initializer_is_replaced)},
+    {IN_PROCESSES, NAMED(a_worker_that_is_stopped_in_its_initializer_is_replaced)},
     {PROCESSES_ONLY, NAMED(stopped_workers_do_not_hold_up_the_end)},
     {PROCESSES_ONLY,
      NAMED(a_fork_server_that_is_stopped_holds_up_nothing_but_new_workers)},
     {PROCESSES_ONLY, NAMED(a_quick_task_is_in_time_though_a_callback_takes_long)},
-    {PROCESSES_ONLY, NAMED(a_quick_task_is_in_time_though_the_program_is_stopped)},
+    {IN_PROCESSES, NAMED(a_quick_task_is_in_time_though_the_program_is_stopped)},
 };
 
 GROUP(stop);
