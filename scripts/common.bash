@@ -28,6 +28,18 @@ wrong_usage() {
     exit 2
 }
 
+# Prints the comment at the top of the script, and ends it.
+show_help() {
+    # shellcheck disable=SC2154 # each script sets it
+    sed -n '/^# usage/,/^$/s/^# \{0,1\}//p' "$script"
+    exit 0
+}
+
+# The first of the commands that there is: Debian names some with their version.
+either() {
+    command -v "$@" | head -n 1
+}
+
 # find_lesson WORD: sets `lesson` to the name of the lesson that the word stands for: its
 # number, or its folder's name.
 find_lesson() {
@@ -97,7 +109,12 @@ find_bats() {
 # programs and the local site.
 build_course() {
     "$repository/scripts/setup" "$1"
-    make -C "$repository" --silent -j "$(nproc)" all >&2 ||
+    build_targets all
+}
+
+# build_targets TARGET...
+build_targets() {
+    make -C "$repository" --silent -j "$(nproc)" "$@" >&2 ||
         fail "the course's own programs do not build: is the clone complete?"
 }
 
@@ -108,6 +125,26 @@ exit_on_signals() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
+}
+
+# Makes a folder that is there until the script ends, whatever the reason.
+make_temporary() {
+    temporary=$(mktemp -d)
+    trap clean_up EXIT
+    exit_on_signals
+}
+
+clean_up() {
+    ((BASHPID == $$)) || return 0 # a child that was only just forked still has our traps
+    trap '' INT TERM HUP PIPE
+    end_children
+    rm -rf -- "$temporary"
+}
+
+# Ends what the script has started. (Some have more to end, and a function of their own.)
+end_children() {
+    [[ -z $child ]] || stop INT "-$child" # run_and_wait was interrupted
+    [[ -z $site ]] || stop TERM "$site"
 }
 
 child='' # the process group that run_and_wait waits for
@@ -139,13 +176,6 @@ stop() {
     kill -s KILL -- "$2" 2>/dev/null || true
 }
 
-# Ends what run_and_wait waits for, if that was interrupted.
-stop_child() {
-    if [[ -n $child ]]; then
-        stop INT "-$child"
-    fi
-}
-
 site='' # the process of the local site
 
 # start_site FOLDER [OPTION...]: starts the site on a free port, with what it has to say in
@@ -161,12 +191,5 @@ start_site() {
     if ! read -r -t 20 site_address <"$1/address"; then
         cat -- "$1/site.log" >&2
         fail "the local site $build_folder/site did not start, so nothing was run"
-    fi
-}
-
-# Ends it, if it was started.
-stop_site() {
-    if [[ -n $site ]]; then
-        stop TERM "$site"
     fi
 }
