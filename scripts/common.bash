@@ -118,6 +118,17 @@ build_targets() {
         fail "the course's own programs do not build: is the clone complete?"
 }
 
+progress=$repository/work/progress # see scripts/learn
+
+# note WHAT: adds to the learner's progress that this has happened to the lesson. A line that was cut
+# off, on a full disk for instance, is ended first.
+note() {
+    local begin=''
+    [[ ! -s $progress || -z $(tail -c 1 -- "$progress") ]] || begin=$'\n'
+    printf '%s%s %s\n' "$begin" "$1" "$lesson" >>"$progress" ||
+        fail "cannot write $progress: what you did is not noted, but your work is there"
+}
+
 # ---- What is running -------------------------------------------------------------------
 
 # A signal ends the script, with the status that shells give; so its EXIT trap cleans up.

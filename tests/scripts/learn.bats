@@ -457,6 +457,19 @@ ok      its status is 0
     assert_line "Your program: work/$second/main.c"
 }
 
+@test "a lesson is done too if scripts/check has checked all of it, and of mine" {
+    learn start
+    cp "lessons/$first/main.c" "$work/$first/main.c"
+    check 1
+    check 1 "work/$first" status
+    learn
+    assert_line '> Lesson 1, one                      begun'
+    check 1 "work/$first"
+    assert_equal "$status" 0
+    learn
+    assert_line '> Lesson 1, one                      done'
+}
+
 @test "a leak, a wrong access and a race are each found by a sanitizer, and cost one check" {
     local sanitizers=yes
     learn start
@@ -763,7 +776,8 @@ quick_checks() {
     cat >scripts/check <<'END'
 #!/bin/sh
 printf 'building...\n'
-cmp -s "$5/main.c" "lessons/$4/main.c" && echo 'ok      it prints one' && exit
+cmp -s "$5/main.c" "lessons/$4/main.c" && echo 'ok      it prints one' &&
+    echo "done $4" >>work/progress && exit
 echo 'FAILED  it prints one'
 exit 1
 END
