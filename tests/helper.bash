@@ -221,6 +221,16 @@ show_report() {
         -e 'p; /^SUMMARY/q' "$1" | head -n 40
 }
 
+# Shows what has ended the program that was begun last, or one of its workers, which are
+# processes too, if a sanitizer did.
+show_last_report() {
+    local report
+    [[ -d ${REPORTS:-} && -e $BATS_TEST_TMPDIR/groups ]] || return 0
+    report=$(find "$REPORTS" -type f -newer "$BATS_TEST_TMPDIR/groups" -exec \
+        grep -lE 'ERROR: AddressSanitizer|runtime error: ' '{}' + | head -n 1)
+    [[ -z $report ]] || show_report "$report"
+}
+
 # ---- Waiting for the site ----
 
 # wait_for CONDITION: waits until what the site has counted since the last reset fulfils it, for
@@ -291,8 +301,8 @@ wrong() {
         printf '%s\n' "$1"
         if [[ -z ${was_stopped:-} && ${status:-0} -gt 128 && ${status:-0} -ne 130 ]]; then
             printf 'it was ended by %s\n' "$(signal_name "$status")"
-            [[ ! -e ${REPORTS:-}/report.$pid ]] || show_report "$REPORTS/report.$pid"
         fi
+        show_last_report
         if [[ -n ${ran:-} ]]; then
             printf 'it was run like this: %s\n' "$ran"
         fi

@@ -484,6 +484,12 @@ ok      its status is 0
     learn check
     assert_line '2 of 2 checks passed'
     assert_line --regexp '^    ERROR: AddressSanitizer: heap-use-after-free'
+    write_main $first 'if (fork() == 0) { char *text = malloc(7); free(text); _exit(*text == 42); }
+        int end; pid_t wait(int *); wait(&end); puts(end == 0 ? "one" : "none");'
+    learn check
+    assert_line '2 of 2 checks passed'
+    assert_line 'it prints one:'
+    assert_line --regexp '^    ERROR: AddressSanitizer: heap-use-after-free'
     learn start 2
     { echo 'static int count; static void *add(void *x) { count++; return x; }'
       program 'pthread_t thread; pthread_create(&thread, NULL, add, NULL); count++;
