@@ -40,6 +40,11 @@ either() {
     command -v "$@" | head -n 1
 }
 
+# has_command NAME...: whether there is any one of them.
+has_command() {
+    [[ -n $(either "$@") ]]
+}
+
 # find_lesson WORD: sets `lesson` to the name of the lesson that the word stands for: its
 # number, or its folder's name.
 find_lesson() {
