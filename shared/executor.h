@@ -109,8 +109,9 @@ struct executor_options {
     const task_fn *tasks;
 
     /* Clusters: how many seconds to wait for a sign of life of a worker host, while the
-       pool is opened and while there are tasks; then the pool is broken. 0: as
-       EXECUTOR_WAIT in the environment says, or else 30; INFINITY: for ever. */
+       pool is opened and while there are tasks; then the pool is broken. A host drops
+       the tasks of a submitter that takes no result for as long. 0: as EXECUTOR_WAIT in
+       the environment says, or else 30; INFINITY: for ever. */
     double host_seconds;
 };
 

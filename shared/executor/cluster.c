@@ -39,7 +39,7 @@ enum {
 };
 
 /* In seconds. */
-static const double default_wait = 30;  /* for a host to be heard of */
+
 static const double count_period = 5;   /* between two looks at what the stream has */
 static const double store_limit = 5;    /* then a task that is not stored is sent again */
 static const double retry_delay = 0.2;  /* after what could not be sent */
@@ -94,15 +94,6 @@ struct cluster {
         lock; /* the manager holds it while it changes what other threads read:
                              `slots`, and a slot's future and state */
 };
-
-static double seconds_to_wait(const struct executor_options *options)
-{
-    const char *text = getenv("EXECUTOR_WAIT");
-    double seconds = text == NULL ? 0 : strtod(text, NULL);
-    if (options->host_seconds > 0)
-        return options->host_seconds;
-    return seconds > 0 ? seconds : default_wait;
-}
 
 /* ---- Slots: in the manager ---- */
 
@@ -732,7 +723,7 @@ static bool open_cluster(struct executor *executor)
     executor->options.tasks = cluster->tasks;
     cluster->machine = this_machine();
     cluster->own.lifeline = -1;
-    cluster->wait_seconds = seconds_to_wait(&executor->options);
+    cluster->wait_seconds = cluster_wait_seconds(&executor->options);
     if (url == NULL || url[0] == '\0') {
         if (!own_cluster_open(&cluster->own, &executor->options))
             return false;

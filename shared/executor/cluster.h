@@ -163,6 +163,10 @@ void random_id(char id[ID_LENGTH + 1]);
    from the kernel's boot ID (random(4)). */
 uint64_t this_machine(void);
 
+/* How many seconds to wait for the other side: a submitter for a host, and a host for a
+   submitter that takes a result. */
+double cluster_wait_seconds(const struct executor_options *options);
+
 /* Prints one line for people, on standard error: a cluster has things to tell that no
    return value can. */
 void cluster_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

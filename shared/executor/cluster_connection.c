@@ -31,6 +31,7 @@ enum {
     REPLICAS = 3, /* of the stream, if there are as many servers */
 };
 
+static const double default_wait = 30;              /* for the other side, in seconds */
 static const double forget_build_after = 24 * 3600; /* a consumer that nobody uses */
 
 void cluster_say(const char *format, ...)
@@ -42,6 +43,15 @@ void cluster_say(const char *format, ...)
     va_end(values);
     fprintf(stderr, "cluster: %s\n", line);
     fflush(stderr);
+}
+
+double cluster_wait_seconds(const struct executor_options *options)
+{
+    const char *text = getenv("EXECUTOR_WAIT");
+    double seconds = text == NULL ? 0 : strtod(text, NULL);
+    if (options->host_seconds > 0)
+        return options->host_seconds;
+    return seconds > 0 ? seconds : default_wait;
 }
 
 /* ---- Who we are ---- */

@@ -34,10 +34,9 @@ enum {
 static const double beat_period = 1;   /* between two signs of life */
 static const double hold_period = 1.5; /* between two times that we say what we hold */
 static const double begun_period = 0.02;
-static const double round_period = 5; /* for which tasks are asked for */
-static const double round_overlap = 0.2;
-static const double repeat_period = 1;  /* of a result that is not confirmed */
-static const double give_up_after = 30; /* without a submitter that confirms */
+static const double round_period = 5;  /* for which tasks are asked for */
+static const double round_gap = 0.05;  /* in which nothing is asked for */
+static const double repeat_period = 1; /* of a result that is not confirmed */
 static const double retry_delay = 0.2;
 static const double time_ahead = 0.005; /* how much work may wait here for a worker */
 
@@ -62,13 +61,15 @@ struct host {
     struct executor *pool;
     const task_fn *tasks;
     size_t task_count;
+    double wait_seconds; /* for a submitter that confirms */
     uint64_t machine;
     uint64_t number; /* ours, at random */
     TAILQ_HEAD(, held) held;
-    size_t held_count;
-    size_t untold; /* tasks of which nobody has been told that they have begun */
+    size_t running; /* of those, have no result yet */
+    size_t untold;  /* tasks of which nobody has been told that they have begun */
     bool has_consumer;
     size_t asked_for; /* tasks in this round that have not come */
+    bool is_answered; /* something has come in this round, a task or a word why not */
     double round_end;
     double beat_due;
     double hold_due;
@@ -91,7 +92,6 @@ static void forget(struct host *host, struct held *held, const char *answer)
 {
     answer_stream(host, held, answer);
     TAILQ_REMOVE(&host->held, held, entry);
-    host->held_count--;
     future_free(held->future);
     result_free(&held->result);
     natsMsg_Destroy(held->message);
@@ -174,6 +174,7 @@ static void done(struct host *host, struct held *held, struct result result)
         host->untold--;
     held->is_begun_told = true;
     held->is_done = true;
+    host->running--;
     held->result = result;
     held->first_told = monotonic_seconds();
     tell_done(host, held);
@@ -240,6 +241,7 @@ static void run(struct host *host, struct held *held, task_fn task, const char *
 {
     unsigned long count = deliveries(natsMsg_GetReply(held->message));
     host->untold++;
+    host->running++;
     if (count > MOST_DELIVERIES) {
         done(host, held,
              result_broken("each of %d hosts that ran it has died or was lost",
@@ -268,7 +270,6 @@ static void on_task(struct host *host, natsMsg *message)
     held->host = host;
     held->message = message;
     TAILQ_INSERT_TAIL(&host->held, held, entry);
-    host->held_count++;
     if (host->asked_for > 0)
         host->asked_for--;
     if (!is_valid) {
@@ -330,10 +331,13 @@ static void handle_mail(struct host *host, struct mail *mail)
     }
     const char *subject = natsMsg_GetSubject(mail->message);
     if (strncmp(subject, "executor.tasks.", 15) == 0) {
+        host->is_answered = true;
         on_task(host, mail->message);
         free(mail);
         return;
     }
+    if (strcmp(subject, host->inbox) == 0)
+        host->is_answered = true;
     if (strcmp(subject, host->confirmations) == 0)
         on_confirmed(host, mail->message);
     else if (strcmp(subject, host->inbox) == 0)
@@ -385,7 +389,7 @@ static void tell_again(struct host *host, double now)
     {
         if (!held->is_done || held->tell_due > now)
             continue;
-        if (now - held->first_told > give_up_after) {
+        if (now - held->first_told > host->wait_seconds) {
             forget_submitter(host, held->submitter);
             return; /* the list has changed */
         }
@@ -403,26 +407,39 @@ static size_t places(const struct host *host)
     return workers + (size_t)fmin(ahead, MOST_AHEAD);
 }
 
+static void make_consumer(struct host *host, double now)
+{
+    host->has_consumer = connection_make_stream(&host->connection) &&
+                         connection_make_consumer(&host->connection);
+    host->round_end = 0;
+    host->ask_due = host->has_consumer ? 0 : now + retry_delay;
+}
+
+static void begin_round(struct host *host, double now)
+{
+    host->round_end = now + round_period;
+    host->asked_for = 0;
+    host->is_answered = false;
+}
+
 /* Asks for tasks in rounds: what has been asked for in one ends with it, so nothing is
-   lost for long if the stream forgets what we have asked for. */
+   lost for long if the stream forgets what we have asked for. Between two rounds is a
+   gap: what comes late for one does not come beside what is asked for in the next, and
+   wait here while a worker of another host is free. */
 static void ask_for_tasks(struct host *host, double now)
 {
+    if (now >= host->round_end && host->asked_for > 0 && !host->is_answered)
+        host->has_consumer = false; /* an end without a word: there is none any more */
     if (now < host->ask_due)
         return;
-    if (!host->has_consumer) {
-        host->has_consumer = connection_make_stream(&host->connection) &&
-                             connection_make_consumer(&host->connection);
-        host->round_end = 0;
-        host->ask_due = host->has_consumer ? 0 : now + retry_delay;
-    }
-    if (now >= host->round_end) {
-        host->round_end = now + round_period;
-        host->asked_for = 0;
-    }
+    if (!host->has_consumer)
+        make_consumer(host, now);
+    if (now >= host->round_end)
+        begin_round(host, now);
     size_t wanted = places(host);
-    size_t coming = host->held_count + host->asked_for;
-    double seconds = host->round_end - now + round_overlap;
-    if (host->has_consumer && wanted > coming &&
+    size_t coming = host->running + host->asked_for;
+    double seconds = host->round_end - now - round_gap;
+    if (host->has_consumer && wanted > coming && seconds > 0 &&
         connection_pull(&host->connection, host->inbox, wanted - coming, seconds))
         host->asked_for += wanted - coming;
 }
@@ -474,6 +491,7 @@ static bool open_host(struct host *host, const struct host_options *options)
     TAILQ_INIT(&host->held);
     connection_init(&host->connection);
     host->machine = this_machine();
+    host->wait_seconds = cluster_wait_seconds(options->executor);
     host->tasks = options->executor->tasks;
     while (host->tasks[host->task_count] != NULL)
         host->task_count++;

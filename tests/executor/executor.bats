@@ -5,7 +5,7 @@ load ../helper
 # cases_hold GROUP. Without memory, malloc is to return NULL with a sanitizer too. What
 # a sanitizer finds in a worker's process shows in the output only.
 cases_hold() {
-    run env ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1 \
+    run env ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1:die_after_fork=0 \
         timeout "$((LIMIT * 10))" "$BUILD/tests/executor_test" "*: $1: *"
     assert_success
     assert_output --regexp 'PASSED  \] [1-9][0-9]* test'
