@@ -44,9 +44,10 @@ SOURCES = $(wildcard tests/preload/*.[ch] shared/*.[ch] shared/executor/*.[ch] l
 	bench/*.[ch] bench/*/*.[ch])
 
 # What scripts/bench runs: our side, and each peer whose library or compiler is here.
-BENCH := executor floor measure pages/bare \
+BENCH := executor floor measure pages/bare cluster/executor cluster/nats \
 	$(if $(shell pkg-config --modversion glib-2.0 2>/dev/null),tasks/glib) \
-	$(if $(shell pkg-config --modversion libuv 2>/dev/null),tasks/libuv)
+	$(if $(shell pkg-config --modversion libuv 2>/dev/null),tasks/libuv) \
+	$(if $(shell pkg-config --modversion gearmand 2>/dev/null),cluster/gearman)
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
@@ -115,10 +116,11 @@ $(BENCH_PROGRAMS): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/common.o 
 		$(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(BENCH_LIBRARIES) -lm -o $@
 
-$(BUILD)/bench/floor: BENCH_LIBRARIES = $(LIBRARIES)
+$(addprefix $(BUILD)/bench/,floor cluster/executor cluster/nats): BENCH_LIBRARIES = $(LIBRARIES)
 $(BUILD)/bench/tasks/glib.o: override CFLAGS += $(shell pkg-config --cflags glib-2.0)
 $(BUILD)/bench/tasks/glib: BENCH_LIBRARIES = $(shell pkg-config --libs glib-2.0)
 $(BUILD)/bench/tasks/libuv: BENCH_LIBRARIES = $(shell pkg-config --libs libuv)
+$(BUILD)/bench/cluster/gearman: BENCH_LIBRARIES = $(shell pkg-config --libs gearmand)
 
 # What Go keeps of what it has compiled stays in here too, and is not the user's.
 $(BENCH_GO): $(BUILD)/bench/%/go: bench/%/go/main.go

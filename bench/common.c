@@ -59,6 +59,19 @@ void print_number(double number)
         fail("cannot write the number: %s", strerror(errno));
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double median(double numbers[], size_t count)
+{
+    qsort(numbers, count, sizeof(*numbers), compare);
+    return (numbers[(count - 1) / 2] + numbers[count / 2]) / 2;
+}
+
 /* ---- The gate ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;

@@ -21,6 +21,9 @@ void *resident_memory(size_t bytes);
 
 void print_number(double number);
 
+/* The median of these numbers, which it sorts. */
+double median(double numbers[], size_t count);
+
 /* Prints the message, made as printf makes it, and ends the program with status 1. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -329,6 +329,62 @@ make_fresh_pages() {
         "$temporary/urls"
 }
 
+# ---- cluster ---------------------------------------------------------------------------
+
+bench_cluster() {
+    local ours=$programs/cluster/executor nats=$programs/cluster/nats peer
+    find_peers Python Gearman mpi4py
+    for ((run = 1; run <= repeat; run++)); do
+        ask_cost executor "$cluster_task_count" "$ours" time
+        ask_cost JetStream "$cluster_task_count" "$nats" stream
+        for peer in "${peers[@]}"; do
+            ask_cluster_peer "$peer" $((cluster_task_count / share))
+        done
+        ask_median us_there_and_back 1e6 executor "$cluster_single_count" "$ours" one
+        ask_median us_there_and_back 1e6 'NATS request' "$cluster_single_count" \
+            "$nats" request
+        ask_median ms_to_open 1e3 executor "$cluster_open_count" "$ours" open
+        ask_median ms_to_open 1e3 nats-server "$cluster_open_count" "$nats" start
+    done
+    map_tasks
+}
+
+# ask_cluster_peer PEER COUNT
+ask_cluster_peer() {
+    local command
+    case $1 in
+        Python) command=("$python" "$sources/processes/python.py" submit) ;;
+        Gearman) command=("$programs/cluster/gearman") ;;
+        mpi4py) # Open MPI asks whether root and more processes than CPUs are meant
+            command=(env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+                mpiexec --oversubscribe -n 3 "$python" -m mpi4py.futures
+                "$sources/cluster/mpi.py")
+            ;;
+    esac
+    ask_cost "$1" "$2" "${command[@]}"
+}
+
+# ask_median FIGURE FACTOR PROGRAM COUNT COMMAND...: the command, with COUNT at its end,
+# prints a median of so many in seconds; records it times the factor.
+ask_median() {
+    progress "$3, $1"
+    ask "$3" "${@:5}" "$4" || return 0
+    calculate "$number * $2"
+    record "$1" "$3" "$4" 2 "$value"
+}
+
+# Once, since a million tasks take a while, and hardly anything can disturb a peak.
+map_tasks() {
+    local count
+    run=1
+    for count in "${cluster_map_counts[@]}"; do
+        progress "executor, $count tasks through a window"
+        ask executor "$programs/cluster/executor" map "$count" || continue
+        calculate "$number / 1048576"
+        record peak_mib executor "$count" 2 "$value"
+    done
+}
+
 # ---- scale -----------------------------------------------------------------------------
 
 bench_scale() {

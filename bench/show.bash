@@ -20,6 +20,7 @@ set_heading() {
             heading="$events_page_count pages of $events_page_size bytes"
             heading+=" at $events_delay ms, all at once, one thread"
             ;;
+        cluster) heading="$cluster_task_count tasks, 2 workers, a server of its own" ;;
         scale) heading="us a task, with many tasks and with few" ;;
     esac
 }
@@ -46,6 +47,10 @@ print_notes() {
                 "$cpu_workers" "$cpu_page_count" "${cpu_page_sizes[0]}"
             printf '  "%d at once": CPU ms a page, compared with %d at once.\n' \
                 "$events_page_count" "${events_at_once[0]}"
+            ;;
+        cluster)
+            printf '  Python, Gearman and mpi4py had %d tasks.\n' \
+                $((cluster_task_count / share))
             ;;
         scale)
             echo "  Times and memory, with few and many pages and workers: $output/scale*"
@@ -122,6 +127,16 @@ list_rows() {
             row "bare sockets, $events_page_count at once" cpu_ms_a_transfer \
                 "bare sockets@$events_page_count" "bare sockets@${events_at_once[0]}" -
             row 'bare sockets, seconds' seconds 'bare sockets' ideal -
+            ;;
+        cluster)
+            row 'us a task' us_a_task executor Python 'ratio 0.6'
+            row 'us a task' us_a_task executor JetStream 'ratio 3'
+            rows 'us a task' us_a_task executor Gearman mpi4py
+            row 'us there and back' us_there_and_back executor 'NATS request' 'ratio 5'
+            row 'ms to open' ms_to_open executor nats-server 'ratio 5'
+            row "peak MiB, ${cluster_map_counts[1]} tasks" peak_mib \
+                "executor@${cluster_map_counts[1]}" "executor@${cluster_map_counts[0]}" \
+                'ratio 1.1'
             ;;
         scale)
             for kind in threads processes; do
@@ -258,7 +273,7 @@ draw_plots() {
     for bench in "${benches[@]}"; do
         set_heading
         case $bench in
-            tasks | processes) plot_bars us_a_task "microseconds a task: $heading" ;;
+            tasks | processes | cluster) plot_bars us_a_task "microseconds a task: $heading" ;;
             fetch) plot_bars seconds "$heading" ;;
             cpu) plot_bars cpu_ms_a_title "$heading" ;;
             events) plot_bars cpu_ms_a_page "CPU milliseconds a page: $heading" ;;

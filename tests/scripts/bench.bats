@@ -83,13 +83,18 @@ table() {
         assert_line --regexp "^  $lesson, KiB a transfer +[0-9.]+ +[0-9.]+  bare sockets "
         assert_line --regexp "^  $lesson, 3 at once +[0-9.]+ +[0-9.]+  curl "
     done
+    assert_line --regexp '^  us a task +[0-9.]+ +[0-9.]+  Python .* ratio <= 0.6 +(yes|no)$'
+    assert_line --regexp '^  us a task +[0-9.]+ +[0-9.]+  JetStream .* ratio <= 3 +(yes|no)$'
+    assert_line --regexp '^  us there and back +[0-9.]+ +[0-9.]+  NATS request .* ratio <= 5 +(yes|no)$'
+    assert_line --regexp '^  ms to open +[0-9.]+ +[0-9.]+  nats-server .* ratio <= 5 +(yes|no)$'
+    assert_line --regexp '^  peak MiB, 200 tasks +[0-9.]+ +[0-9.]+  executor@100 .* ratio <= 1.1 +(yes|no)$'
     assert_line --regexp '^  threads +[0-9.]+ +[0-9.]+  threads@200 .* ratio <= 1.15 +(yes|no)$'
     assert_line --regexp '^  processes +[0-9.]+ +[0-9.]+  processes@200 .* ratio <= 1.15 +(yes|no)$'
     assert_equal "$(<figures/table.txt)" "$output"
-    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" 62
-    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" 62
+    assert_equal "$(grep -cE '^ .*  (yes|no|not measured)$' <<<"$output")" 67
+    assert_equal "$(grep -cE ',(yes|no|not measured)$' figures/table.csv)" 67
     # Nothing but figures, and each as often as it was to be measured.
-    run awk -F , 'FNR > 1 && $7 !~ /^[0-9.]+(e-?[0-9]+)?$/' figures/{tasks,processes,fetch,cpu,events,scale}.csv
+    run awk -F , 'FNR > 1 && $7 !~ /^[0-9.]+(e-?[0-9]+)?$/' figures/{tasks,processes,fetch,cpu,events,cluster,scale}.csv
     assert_output ''
     run awk -F , 'FNR > 1 && $6 != 2' figures/{tasks,processes,cpu,events}-summary.csv
     assert_output ''
@@ -213,7 +218,7 @@ t,label,f,nobody,,-,,,,,value 9,not measured'
     assert_line --index 0 'usage: scripts/bench [options] [NAME...]'
     run "$ROOT/scripts/bench" nonsense
     assert_failure 2
-    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu events scale (--help says more)"
+    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu events cluster scale (--help says more)"
     run "$ROOT/scripts/bench" --repeat 0
     assert_failure 2
     assert_output 'scripts/bench: --repeat needs a number from 1 to 9999 (--help says more)'
