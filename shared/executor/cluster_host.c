@@ -425,7 +425,8 @@ static void begin_round(struct host *host, double now)
 /* Asks for tasks in rounds: what has been asked for in one ends with it, so nothing is
    lost for long if the stream forgets what we have asked for. Between two rounds is a
    gap: what comes late for one does not come beside what is asked for in the next, and
-   wait here while a worker of another host is free. */
+   wait here while a worker of another host is free. Where tasks wait here for a worker, it
+   asks for several at once, since each time costs a message. */
 static void ask_for_tasks(struct host *host, double now)
 {
     if (now >= host->round_end && host->asked_for > 0 && !host->is_answered)
@@ -439,7 +440,8 @@ static void ask_for_tasks(struct host *host, double now)
     size_t wanted = places(host);
     size_t coming = host->running + host->asked_for;
     double seconds = host->round_end - now - round_gap;
-    if (host->has_consumer && wanted > coming && seconds > 0 &&
+    size_t least = 1 + (wanted - executor_workers(host->pool)) / 4;
+    if (host->has_consumer && wanted >= coming + least && seconds > 0 &&
         connection_pull(&host->connection, host->inbox, wanted - coming, seconds))
         host->asked_for += wanted - coming;
 }
