@@ -36,6 +36,7 @@ enum {
     MOST_HOSTS = 10000,
     MOST_WORKERS = 1000000, /* of a host */
     LONGEST_HOST_NAME = 64,
+    MOST_CONFIRMATIONS = 64, /* in a message */
 };
 
 /* In seconds. */
@@ -73,6 +74,9 @@ struct cluster {
     char reports[LONGEST_SUBJECT]; /* where hosts and the stream answer */
     char *buffer;                  /* for a message */
     size_t buffer_size;
+    struct confirmation confirmations[MOST_CONFIRMATIONS]; /* that wait to be sent, */
+    size_t confirmation_count;                             /* all to this host: */
+    char confirm_to[LONGEST_SUBJECT];
 
     struct slot *slots;
     size_t slot_count;
@@ -340,12 +344,26 @@ static void on_stored(struct cluster *cluster, const natsMsg *message, const cha
     }
 }
 
+static void send_confirmations(struct cluster *cluster)
+{
+    if (cluster->confirmation_count > 0)
+        connection_send(&cluster->connection, cluster->confirm_to, NULL,
+                        cluster->confirmations,
+                        cluster->confirmation_count * sizeof(struct confirmation));
+    cluster->confirmation_count = 0;
+}
+
+/* Confirms a result. Those that come together are confirmed together. */
 static void confirm(struct cluster *cluster, const char *reply, const struct task_id *id)
 {
-    struct confirmation confirmation = {.mark = CLUSTER_MARK, .id = *id};
-    if (reply != NULL)
-        connection_send(&cluster->connection, reply, NULL, &confirmation,
-                        sizeof(confirmation));
+    if (reply == NULL || strlen(reply) >= sizeof(cluster->confirm_to))
+        return;
+    if (cluster->confirmation_count == MOST_CONFIRMATIONS ||
+        strcmp(reply, cluster->confirm_to) != 0)
+        send_confirmations(cluster);
+    strcpy(cluster->confirm_to, reply);
+    cluster->confirmations[cluster->confirmation_count++] =
+        (struct confirmation){.mark = CLUSTER_MARK, .id = *id};
 }
 
 /* The result in a report, on the clock of this machine. */
@@ -579,12 +597,15 @@ static void serve(struct pool_thread *thread)
     worker_set_name("manager", thread->number);
     while (!is_over(executor)) {
         double next = do_what_is_due(executor);
+        if (!connection_has_mail(&cluster->connection))
+            send_confirmations(cluster);
         if (is_over(executor))
             break;
         struct mail *mail = connection_receive(&cluster->connection, next);
         if (mail != NULL)
             handle_mail(cluster, mail);
     }
+    send_confirmations(cluster);
     close_all(cluster);
 }
 

@@ -56,7 +56,7 @@ struct task_report {
     struct span span;
 };
 
-/* Submitter to host: the report TASK_DONE has come. */
+/* Submitter to host: the report TASK_DONE has come. A message has one or more. */
 struct confirmation {
     uint32_t mark;
     uint32_t unused;
@@ -97,9 +97,11 @@ struct cluster_connection {
     char id[ID_LENGTH + 1];       /* ours, at random */
     char build[BUILD_LENGTH + 1]; /* the program's; submitter and host must agree */
 
+    STAILQ_HEAD(mails, mail) taken; /* by connection_receive(), and not yet returned */
+
     pthread_mutex_t lock; /* protects what follows */
     pthread_cond_t has_news;
-    STAILQ_HEAD(mails, mail) mails;
+    struct mails mails;
     bool is_woken;
     bool was_reconnected;
     bool is_closed;   /* for good: the server does not let us in any more */
@@ -131,6 +133,11 @@ bool connection_send(struct cluster_connection *connection, const char *subject,
    NULL. A mail with a message is freed with mail_free(). */
 struct mail *connection_receive(struct cluster_connection *connection, double deadline);
 void mail_free(struct mail *mail);
+
+/* Whether the next one is here already. One that comes now may not count: so it is false
+   after a bounded number of mails, and that is the time to send what has waited for more
+   of its kind. In the thread that receives. */
+bool connection_has_mail(const struct cluster_connection *connection);
 
 /* From any thread: has connection_receive() return; delivers a mail. */
 void connection_wake(struct cluster_connection *connection);

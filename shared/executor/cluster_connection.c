@@ -200,19 +200,32 @@ void connection_post(struct cluster_connection *connection, struct mail *mail)
     mutex_unlock(&connection->lock);
 }
 
-struct mail *connection_receive(struct cluster_connection *connection, double deadline)
+/* Takes all that have come. */
+static void take_mails(struct cluster_connection *connection, double deadline)
 {
     mutex_lock(&connection->lock);
     while (STAILQ_EMPTY(&connection->mails) && !connection->is_woken &&
            cond_wait_until(&connection->has_news, &connection->lock, deadline))
         continue;
-    struct mail *mail = STAILQ_FIRST(&connection->mails);
-    if (mail != NULL)
-        STAILQ_REMOVE_HEAD(&connection->mails, entry);
-    else
+    if (STAILQ_EMPTY(&connection->mails))
         connection->is_woken = false;
+    STAILQ_CONCAT(&connection->taken, &connection->mails);
     mutex_unlock(&connection->lock);
+}
+
+struct mail *connection_receive(struct cluster_connection *connection, double deadline)
+{
+    if (STAILQ_EMPTY(&connection->taken))
+        take_mails(connection, deadline);
+    struct mail *mail = STAILQ_FIRST(&connection->taken);
+    if (mail != NULL)
+        STAILQ_REMOVE_HEAD(&connection->taken, entry);
     return mail;
+}
+
+bool connection_has_mail(const struct cluster_connection *connection)
+{
+    return !STAILQ_EMPTY(&connection->taken);
 }
 
 void mail_free(struct mail *mail)
@@ -361,6 +374,7 @@ void connection_init(struct cluster_connection *connection)
 {
     *connection = (struct cluster_connection){.lock = PTHREAD_MUTEX_INITIALIZER,
                                               .has_news = PTHREAD_COND_INITIALIZER};
+    STAILQ_INIT(&connection->taken);
     STAILQ_INIT(&connection->mails);
 }
 
@@ -412,8 +426,9 @@ void connection_close(struct cluster_connection *connection)
     jsCtx_Destroy(connection->jetstream);
     natsConnection_Destroy(connection->nats);
     struct mail *mail;
-    while ((mail = STAILQ_FIRST(&connection->mails)) != NULL) {
-        STAILQ_REMOVE_HEAD(&connection->mails, entry);
+    STAILQ_CONCAT(&connection->taken, &connection->mails);
+    while ((mail = STAILQ_FIRST(&connection->taken)) != NULL) {
+        STAILQ_REMOVE_HEAD(&connection->taken, entry);
         if (mail->message != NULL)
             mail_free(mail);
     }

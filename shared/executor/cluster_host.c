@@ -280,20 +280,27 @@ static void on_task(struct host *host, natsMsg *message)
     run(host, held, host->tasks[header.position], argument);
 }
 
+static void on_confirmation(struct host *host, const struct confirmation *confirmation)
+{
+    struct held *held;
+    TAILQ_FOREACH(held, &host->held, entry)
+    {
+        if (held->is_done && memcmp(&held->id, &confirmation->id, sizeof(held->id)) == 0)
+            break;
+    }
+    if (held != NULL && confirmation->mark == CLUSTER_MARK)
+        forget(host, held, "+ACK");
+}
+
 static void on_confirmed(struct host *host, const natsMsg *message)
 {
     struct confirmation confirmation;
-    struct held *held;
-    if (natsMsg_GetDataLength(message) != (int)sizeof(confirmation))
-        return;
-    memcpy(&confirmation, natsMsg_GetData(message), sizeof(confirmation));
-    TAILQ_FOREACH(held, &host->held, entry)
-    {
-        if (held->is_done && memcmp(&held->id, &confirmation.id, sizeof(held->id)) == 0)
-            break;
+    const char *bytes = natsMsg_GetData(message);
+    size_t count = (size_t)natsMsg_GetDataLength(message) / sizeof(confirmation);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&confirmation, bytes + i * sizeof(confirmation), sizeof(confirmation));
+        on_confirmation(host, &confirmation);
     }
-    if (held != NULL && confirmation.mark == CLUSTER_MARK)
-        forget(host, held, "+ACK");
 }
 
 /* ---- What comes ---- */
