@@ -77,6 +77,8 @@ struct cluster {
     struct confirmation confirmations[MOST_CONFIRMATIONS]; /* that wait to be sent, */
     size_t confirmation_count;                             /* all to this host: */
     char confirm_to[LONGEST_SUBJECT];
+    struct mail *mail; /* that is being handled; NULL: none */
+    size_t mail_read;  /* how many bytes of its reports have been read */
 
     struct slot *slots;
     size_t slot_count;
@@ -368,8 +370,7 @@ static void confirm(struct cluster *cluster, const char *reply, const struct tas
 
 /* The result in a report, on the clock of this machine. */
 static struct result result_in(const struct cluster *cluster,
-                               const struct task_report *report, const char *text,
-                               size_t length)
+                               const struct task_report *report, const char *text)
 {
     struct result result = {.status = report->status, .span = report->span};
     struct span span = report->span;
@@ -380,7 +381,7 @@ static struct result result_in(const struct cluster *cluster,
         span.start = span.end - seconds;
     }
     if (report->has_text)
-        result.text = strndup(text, length);
+        result.text = strndup(text, report->length);
     complete_result(&result, &span);
     return result;
 }
@@ -397,30 +398,46 @@ static void note_seconds(struct cluster *cluster, const struct span *span)
 
 /* A report of a host. What is no report of a task that we wait for changes nothing; but a
    result is confirmed whenever it comes, so that its host forgets it. */
-static void on_report(struct cluster *cluster, const natsMsg *message)
+static void on_report(struct cluster *cluster, const char *reply,
+                      const struct task_report *report, const char *text)
 {
-    struct task_report report;
-    const char *bytes = natsMsg_GetData(message);
-    size_t length = (size_t)natsMsg_GetDataLength(message);
-    if (length < sizeof(report))
-        return;
-    memcpy(&report, bytes, sizeof(report));
-    if (report.mark != CLUSTER_MARK)
-        return;
-    struct slot *slot = find_slot(cluster, &report.id);
-    if (report.what == TASK_DONE)
-        confirm(cluster, natsMsg_GetReply(message), &report.id);
+    struct slot *slot = find_slot(cluster, &report->id);
+    if (report->what == TASK_DONE)
+        confirm(cluster, reply, &report->id);
     if (slot == NULL)
         return;
     cluster->heard = monotonic_seconds();
-    if (report.what == TASK_DONE) {
-        note_seconds(cluster, &report.span);
-        finish_slot(
-            cluster, slot,
-            result_in(cluster, &report, bytes + sizeof(report), length - sizeof(report)));
+    if (report->what == TASK_DONE) {
+        note_seconds(cluster, &report->span);
+        finish_slot(cluster, slot, result_in(cluster, report, text));
     } else {
         set_state(cluster, slot, BEGUN, INFINITY);
     }
+}
+
+/* Reads the next report in the message, and where its text is. Returns whether there is
+   one. */
+static bool read_report(struct cluster *cluster, const natsMsg *message,
+                        struct task_report *report, const char **text)
+{
+    const char *bytes = natsMsg_GetData(message);
+    size_t left = (size_t)natsMsg_GetDataLength(message) - cluster->mail_read;
+    if (left < sizeof(*report))
+        return false;
+    memcpy(report, bytes + cluster->mail_read, sizeof(*report));
+    if (report->mark != CLUSTER_MARK || report->length > left - sizeof(*report))
+        return false;
+    *text = bytes + cluster->mail_read + sizeof(*report);
+    cluster->mail_read += sizeof(*report) + report->length;
+    return true;
+}
+
+static void on_reports(struct cluster *cluster, const natsMsg *message)
+{
+    struct task_report report;
+    const char *text;
+    while (read_report(cluster, message, &report, &text))
+        on_report(cluster, natsMsg_GetReply(message), &report, text);
 }
 
 /* Keeps how many workers there are. */
@@ -477,24 +494,26 @@ static void on_sign(struct cluster *cluster, const natsMsg *message)
     note_host(cluster, &sign, cluster->heard);
 }
 
-static void free_mail(void *mail)
+static void end_mail(struct cluster *cluster)
 {
-    mail_free(mail);
+    mail_free(cluster->mail);
+    cluster->mail = NULL;
+    cluster->mail_read = 0;
 }
 
-/* A callback may end the thread. */
+/* A callback may end the thread. Then its successor goes on with the same mail. */
 static void handle_mail(struct cluster *cluster, struct mail *mail)
 {
     const char *subject = natsMsg_GetSubject(mail->message);
     size_t length = strlen(cluster->reports);
-    pthread_cleanup_push(free_mail, mail);
+    cluster->mail = mail;
     if (strncmp(subject, "executor.hosts.", 15) == 0)
         on_sign(cluster, mail->message);
     else if (strcmp(subject + length, ".report") == 0)
-        on_report(cluster, mail->message);
+        on_reports(cluster, mail->message);
     else
         on_stored(cluster, mail->message, subject + length + 1);
-    pthread_cleanup_pop(1);
+    end_mail(cluster);
 }
 
 /* ---- The manager's loop ---- */
@@ -584,6 +603,8 @@ static double do_what_is_due(struct executor *executor)
 
 static void close_all(struct cluster *cluster)
 {
+    if (cluster->mail != NULL)
+        end_mail(cluster);
     if (cluster->is_connected)
         connection_close(&cluster->connection);
     cluster->is_connected = false;
@@ -595,6 +616,8 @@ static void serve(struct pool_thread *thread)
     struct executor *executor = thread->executor;
     struct cluster *cluster = executor->state;
     worker_set_name("manager", thread->number);
+    if (cluster->mail != NULL)
+        handle_mail(cluster, cluster->mail);
     while (!is_over(executor)) {
         double next = do_what_is_due(executor);
         if (!connection_has_mail(&cluster->connection))

@@ -43,13 +43,15 @@ struct task_message {
     struct task_id id;
 };
 
-/* Host to submitter. The text follows if there is one, without a NUL. */
+/* Host to submitter. The text follows if there is one, without a NUL. A message has one
+   or more of these. */
 struct task_report {
     uint32_t mark;
     enum { TASK_BEGUN, TASK_DONE } what;
     struct task_id id;
     enum result_status status;
-    int has_text;
+    uint32_t has_text;
+    uint64_t length;  /* of the text */
     uint64_t machine; /* where the span's clock is */
     double ago; /* how many seconds before the report was sent the task ended: clocks of
                    two machines cannot be compared */
@@ -128,6 +130,9 @@ bool connection_subscribe(struct cluster_connection *connection, const char *sub
    as long as this one. */
 bool connection_send(struct cluster_connection *connection, const char *subject,
                      const char *reply, const void *bytes, size_t length);
+
+/* The most bytes that the server takes in a message. */
+size_t connection_longest_message(const struct cluster_connection *connection);
 
 /* The next mail. Waits for one until the deadline or connection_wake(), and then returns
    NULL. A mail with a message is freed with mail_free(). */

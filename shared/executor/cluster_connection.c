@@ -452,13 +452,18 @@ bool connection_subscribe(struct cluster_connection *connection, const char *sub
            natsSubscription_SetPendingLimits(subscription, -1, -1) == NATS_OK;
 }
 
+size_t connection_longest_message(const struct cluster_connection *connection)
+{
+    return (size_t)natsConnection_GetMaxPayload(connection->nats);
+}
+
 bool connection_send(struct cluster_connection *connection, const char *subject,
                      const char *reply, const void *bytes, size_t length)
 {
     errno = ENOTCONN;
     if (natsConnection_Status(connection->nats) != NATS_CONN_STATUS_CONNECTED)
         return false; /* the library would keep it until later */
-    if ((int64_t)length > natsConnection_GetMaxPayload(connection->nats)) {
+    if (length > connection_longest_message(connection)) {
         errno = EMSGSIZE;
         return false;
     }

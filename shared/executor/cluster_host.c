@@ -28,6 +28,7 @@
 enum {
     MOST_AHEAD = 64,     /* tasks that wait here for a worker */
     MOST_DELIVERIES = 3, /* of a task; then it is poison */
+    MOST_BYTES = 32768,  /* of reports that are sent together */
 };
 
 /* In seconds. */
@@ -74,8 +75,11 @@ struct host {
     double beat_due;
     double hold_due;
     double begun_due;
-    double ask_due;                      /* for tasks, after a failure */
-    double mean_seconds;                 /* of a task, 0: not known */
+    double ask_due;           /* for tasks, after a failure */
+    double mean_seconds;      /* of a task, 0: not known */
+    char reports[MOST_BYTES]; /* that wait to be sent */
+    size_t reports_length;
+    char reports_to[ID_LENGTH + 1];      /* the submitter */
     char inbox[LONGEST_SUBJECT];         /* for tasks */
     char confirmations[LONGEST_SUBJECT]; /* for what submitters answer */
 };
@@ -100,29 +104,66 @@ static void forget(struct host *host, struct held *held, const char *answer)
 
 /* ---- Reports ---- */
 
-/* Sends a report with a text (NULL: none). Returns false with errno as connection_send()
-   sets it, or ENOMEM. */
-static bool send_report(struct host *host, const struct held *held,
-                        struct task_report header, const char *text)
+/* Returns false with errno as connection_send() sets it. */
+static bool send_bytes(struct host *host, const char *submitter, const void *bytes,
+                       size_t length)
 {
     char subject[LONGEST_SUBJECT];
-    size_t length = text == NULL ? 0 : strlen(text);
-    char *bytes = malloc(sizeof(header) + length);
+    snprintf(subject, sizeof(subject), "executor.reports.%s.report", submitter);
+    return connection_send(&host->connection, subject, host->confirmations, bytes,
+                           length);
+}
+
+/* Sends the reports that wait. If that fails, those of results are sent again later. */
+static void send_reports(struct host *host)
+{
+    if (host->reports_length > 0)
+        send_bytes(host, host->reports_to, host->reports, host->reports_length);
+    host->reports_length = 0;
+}
+
+/* Sends a report that is too long to wait for others. Returns false with errno as
+   connection_send() sets it, or ENOMEM. */
+static bool send_long_report(struct host *host, const char *submitter,
+                             const struct task_report *header, const char *text)
+{
+    char *bytes = malloc(sizeof(*header) + header->length);
     if (bytes == NULL)
         return false;
-    header.mark = CLUSTER_MARK;
-    header.id = held->id;
-    header.has_text = text != NULL;
-    memcpy(bytes, &header, sizeof(header));
-    if (length > 0)
-        memcpy(bytes + sizeof(header), text, length);
-    snprintf(subject, sizeof(subject), "executor.reports.%s.report", held->submitter);
-    bool is_sent = connection_send(&host->connection, subject, host->confirmations, bytes,
-                                   sizeof(header) + length);
+    memcpy(bytes, header, sizeof(*header));
+    if (text != NULL)
+        memcpy(bytes + sizeof(*header), text, header->length);
+    bool is_sent = send_bytes(host, submitter, bytes, sizeof(*header) + header->length);
     int error = errno;
     free(bytes);
     errno = error;
     return is_sent;
+}
+
+/* Sends a report with a text (NULL: none), together with others that there are now. If it
+   is sent alone, returns false with errno as connection_send() sets it, or ENOMEM. */
+static bool send_report(struct host *host, const struct held *held,
+                        struct task_report header, const char *text)
+{
+    size_t most = connection_longest_message(&host->connection);
+    most = most < MOST_BYTES ? most : MOST_BYTES;
+    header.mark = CLUSTER_MARK;
+    header.id = held->id;
+    header.has_text = text != NULL;
+    header.length = text == NULL ? 0 : strlen(text);
+    size_t size = sizeof(header) + header.length;
+    if (strcmp(host->reports_to, held->submitter) != 0 ||
+        host->reports_length + size > most)
+        send_reports(host);
+    if (size > most)
+        return send_long_report(host, held->submitter, &header, text);
+    strcpy(host->reports_to, held->submitter);
+    char *end = host->reports + host->reports_length;
+    memcpy(end, &header, sizeof(header));
+    if (text != NULL)
+        memcpy(end + sizeof(header), text, header.length);
+    host->reports_length += size;
+    return true;
 }
 
 static void tell_begun(struct host *host, struct held *held)
@@ -526,7 +567,10 @@ void host_run(const struct host_options *options)
                     executor_workers(host.pool), host.connection.build,
                     place_of(options->url));
     while (!connection_is_closed(&host.connection) && !pool_has_died(host.pool)) {
-        struct mail *mail = connection_receive(&host.connection, do_what_is_due(&host));
+        double next = do_what_is_due(&host);
+        if (!connection_has_mail(&host.connection))
+            send_reports(&host);
+        struct mail *mail = connection_receive(&host.connection, next);
         if (mail != NULL)
             handle_mail(&host, mail);
     }
