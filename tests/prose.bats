@@ -251,6 +251,19 @@ END
     assert_success
 }
 
+@test "the port of a NATS server is 4333, whatever it is, and a build is any" {
+    check <<'END'
+```console
+$ echo "build 0123456789abcdef, at 127.0.0.1:4333"
+build fedcba9876543210, at 127.0.0.1:4333
+$ ((4333 == 4332 + 1)) || echo another
+another
+```
+END
+    assert_output ''
+    assert_success
+}
+
 @test "an experiment holds until it is undone" {
     check_here <<'END'
 ```diff lessons/01-sequential/main.c

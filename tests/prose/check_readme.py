@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,12 +29,13 @@ MOST_OUTPUT = 1_000_000
 MASKS = [(re.compile(pattern), mask) for pattern, mask in [
     (r"\b(PID: |pid=)\d+", r"\1N"),
     (r"\b(thread|process)-\d+", r"\1-N"),
+    (r"\b(build \(?)[0-9a-f]{16}\b", r"\1N"),
     (r"fetched in \d+\.\d\d s$", "fetched in N s"),
     (r"^(real|user|sys)\t\d+m\d+\.\d+s$", r"\1\tN"),
     (r"^(?:reader: line \d+: +\d+ )?(Aborted|Killed|Segmentation fault)( +\(core dumped\))?( .*)?$", r"\1"),
 ]]
-COUNTED = {"PID": re.compile(r"PID: (\d+)"), "worker": re.compile(r"worker:? ([a-z]+-\d+)")}
-FLOATING = re.compile(r"Getting title from .*, worker: (thread|process)-N$")
+COUNTED = {"PID": re.compile(r"PID: (\d+)"), "worker": re.compile(r"worker:? ((?:[a-z0-9-]+/)?[a-z]+-\d+)")}
+FLOATING = re.compile(r"Getting title from .*, worker: ([a-z0-9-]+/)?(thread|process)-N$")
 
 # The shell: reads commands that end in NUL; prints NUL behind the output of each.
 READER = r"""
@@ -194,8 +196,14 @@ def processes_of(session):
     return processes
 
 
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
 class Shell:
-    """One shell, and the local site that it may have started."""
+    """One shell, and the local site and the NATS server that it may have started."""
 
     def __init__(self, folder):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
@@ -205,6 +213,7 @@ class Shell:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = b""
         self.port = None
+        self.nats_port = free_port()
 
     def close(self):
         self.process.stdin.close()
@@ -225,6 +234,7 @@ class Shell:
             command = command.replace("--port 8080", "--port 0")
         else:
             command = command.replace("8080", self.port)
+        command = command.replace("4333", self.nats_port)
         self.process.stdin.write(command.encode() + b"\0")
         while b"\0" not in self.output:
             self.read_more(line, command, deadline)
@@ -255,6 +265,7 @@ class Shell:
             self.port = address[1]
         if self.port is not None:
             text = text.replace(f":{self.port}", ":8080")
+        text = text.replace(f":{self.nats_port}", ":4333")
         return text.removesuffix("\n").split("\n") if text else []
 
     def so_far(self):
