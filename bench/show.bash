@@ -190,7 +190,7 @@ limit_of() {
 # floor_of LESSON: what no lesson of its kind can do without.
 floor_of() {
     case $1 in
-        *process* | *crash* | *completed*) echo 'ideal and forks' ;;
+        *process* | *crash* | *completed* | *cluster*) echo 'ideal and forks' ;;
         *) echo 'bare sockets' ;;
     esac
 }
