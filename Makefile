@@ -38,8 +38,8 @@ EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test $(BUILD)/tests/storm
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
-SOURCES = $(wildcard tests/preload/*.[ch] shared/*.[ch] shared/executor/*.[ch] lessons/*/*.[ch] \
-	scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
+SOURCES = $(wildcard tests/preload/*.[ch] shared/*.[ch] shared/executor/*.[ch] \
+	lessons/*/*.[ch] lessons/*/*/*.[ch] scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
 	tests/executor/storm/*.[ch] tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
 

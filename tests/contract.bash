@@ -16,6 +16,7 @@ teardown_file() {
 
 setup() {
     skip_if_it_hangs
+    unset "${!NATS_@}" "${!EXECUTOR_@}" # they would change what lesson 11's program does
     reset_site
 }
 
@@ -298,12 +299,12 @@ wakes_all_workers_at_the_end() {
 
 # workers_told: the process ids of the workers that have said that they begin, in order.
 workers_told() {
-    sed -n 's/^Getting.*PID: \([0-9]*\), worker: process-.*/\1/p' "$err" | sort -nu
+    sed -n 's/^Getting.*PID: \([0-9]*\), worker: .*process-.*/\1/p' "$err" | sort -nu
 }
 
 # worker_of NUMBER: the process id of the worker that said last that this is its number.
 worker_of() {
-    sed -n "s/^Getting.*PID: \([0-9]*\), worker: process-$1$/\1/p" "$err" | tail -n 1
+    sed -n "s/^Getting.*PID: \([0-9]*\), worker: .*process-$1$/\1/p" "$err" | tail -n 1
 }
 
 # children: the process ids of the program's children, in order.
@@ -330,6 +331,7 @@ states() {
     ps --no-headers --format stat --ppid "$children$pid"
 }
 
+# tells_which_process_has_a_page [HOST/]: the workers' names may begin with a host's.
 tells_which_process_has_a_page() {
     holds 3 3
     local worker workers expected=1
@@ -344,9 +346,9 @@ tells_which_process_has_a_page() {
             "$(find "/proc/$worker/task" -mindepth 1 -maxdepth 1 | wc -l)" "$expected"
     done
     assert_is 'the list of workers that tell that they begin' \
-        "$(sed -n 's/^Getting.*worker: //p' "$err" | sort)" 'process-1
-process-2
-process-3'
+        "$(sed -n 's/^Getting.*worker: //p' "$err" | sort)" "${1:-}process-1
+${1:-}process-2
+${1:-}process-3"
     release
     end
 }
@@ -404,6 +406,7 @@ at most; one holds $many (a child inherits all that its parent has open when it 
     fi
 }
 
+# loses_one_page_to_a_worker_that_is_killed [HOST/]
 loses_one_page_to_a_worker_that_is_killed() {
     holds 6 2
     local killed
@@ -427,7 +430,7 @@ loses_one_page_to_a_worker_that_is_killed() {
     assert_is 'the number of titles, of 6 pages with one worker killed,' \
         "$(grep -c 'Held$' <<<"$output")" 5
     assert_tells_errors \
-        "error: $SITE/hold: worker process-2 was killed by signal 9 (SIGKILL)"
+        "error: $SITE/hold: worker ${1:-}process-2 was killed by signal 9 (SIGKILL)"
 }
 
 ends_though_all_workers_die() {
@@ -656,4 +659,146 @@ explains_its_deadline() {
         '--deadline SEC  give up on all pages that are not there after SEC seconds'
     fetch --deadline 0 "$SITE/page/1"
     assert_status 2
+}
+
+# What a program of a cluster keeps.
+
+# start_nats [PORT] [OPTION...]: starts a NATS server with JetStream for this check, and sets
+# NATS_URL to its address and `nats` to its process.
+start_nats() {
+    local folder=$BATS_TEST_TMPDIR/nats ports
+    mkdir -p "$folder"
+    PATH=$PATH:/usr/sbin setsid setpriv --pdeathsig KILL nats-server --jetstream \
+        --addr 127.0.0.1 --port "${1:--1}" "${@:2}" --store_dir "$folder" \
+        --ports_file_dir "$folder" --log "$folder/log" >/dev/null 2>&1 3>&- 4>&- &
+    nats=$!
+    disown "$nats" # bash has nothing to say when it is killed
+    printf '%d\n' "$nats" >>"$BATS_TEST_TMPDIR/groups"
+    ports=$folder/nats-server_$nats.ports
+    # It writes this file when it listens.
+    timeout "$LIMIT" bash -c 'until [[ -s $1 ]]; do sleep 0.02; done' - "$ports" ||
+        fail "nats-server did not start: $(tail -n 5 "$folder/log")"
+    NATS_URL=$(jq --raw-output '.nats[0]' "$ports")
+    export NATS_URL
+}
+
+# begin_host NAME WORKERS: begins a worker host; `host` is its process, and the file
+# $BATS_TEST_TMPDIR/NAME has its standard error.
+begin_host() {
+    EXECUTOR_WORKER=1 EXECUTOR_HOST=$1 setsid setpriv --pdeathsig KILL \
+        "$PROGRAM" --workers "$2" >/dev/null 2>"$BATS_TEST_TMPDIR/$1" 3>&- 4>&- &
+    host=$!
+    disown "$host"
+    printf '%d\n' "$host" >>"$BATS_TEST_TMPDIR/groups"
+}
+
+# kill_at_once PROCESS: one that start_nats or begin_host has begun.
+kill_at_once() {
+    kill -s KILL "$1"
+    gone "$1"
+}
+
+# descendants PROCESS...: the ids of their children, of the children's children, and so on.
+descendants() {
+    local -a found
+    mapfile -t found < <(ps --no-headers --format pid --ppid "$*" | tr -d ' ')
+    ((${#found[@]} == 0)) || { printf '%s\n' "${found[@]}"; descendants "${found[@]}"; }
+}
+
+gives_pages_to_hosts_that_join() {
+    start_nats
+    begin_host a 2
+    pages 4 /hold
+    begin --timeline "${urls[@]}"
+    wait_for in_flight=2
+    begin_host b 2
+    wait_for in_flight=4
+    release
+    end
+    assert_status 0
+    assert_is 'the number of titles, of 4 pages on two hosts,' \
+        "$(grep -c 'Held$' <<<"$output")" 4
+    assert_is 'the list of workers in its timeline' \
+        "$(sed -n 's/^\([^ ]*process-[0-9]\) .*/\1/p' <<<"$stderr")" 'a/process-1
+a/process-2
+b/process-1
+b/process-2'
+}
+
+loses_no_page_to_a_host_that_is_killed() {
+    local killed
+    start_nats
+    begin_host a 1
+    killed=$host
+    pages 2 /hold
+    begin "${urls[@]}"
+    wait_for in_flight=1
+    begin_host b 1
+    wait_for in_flight=2
+    kill_at_once "$killed"
+    begin_host c 1
+    wait_for requests=3
+    release
+    end
+    assert_status 0
+    assert_is 'the number of titles, of 2 pages with one host killed,' \
+        "$(grep -c 'Held$' <<<"$output")" 2
+    assert_tells_errors ''
+}
+
+# What is on its way when the server dies may be fetched twice, and be held again: there are
+# workers for that, and for the page that nobody has begun.
+loses_no_page_to_a_server_that_is_killed() {
+    start_nats
+    begin_host a 2
+    pages 2 /hold
+    begin "${urls[@]}" "$SITE/page/1"
+    wait_for in_flight=2
+    kill_at_once "$nats"
+    release
+    start_nats "${NATS_URL##*:}"
+    begin_host b 3
+    end
+    assert_status 0
+    assert_is 'the list of titles, with the server killed,' "$(cut -f 2 <<<"$output" | sort)" \
+        'Held
+Held
+Page 1'
+    assert_tells_errors ''
+}
+
+waits_for_a_host() {
+    start_nats
+    EXECUTOR_WAIT=2 fetch "$SITE/page/1"
+    assert_status 1
+    assert_prints ''
+    assert_matches 'what it says on standard error' "$stderr" \
+        '^cluster: waiting for a worker host of this build \([0-9a-f]+\) at 127\.0\.0\.1:[0-9]+
+error: no worker can be started: Connection timed out$' \
+        'cluster: waiting for a worker host of this build (...) at 127.0.0.1:4222, and then an error'
+}
+
+says_so_if_its_password_is_wrong() {
+    start_nats -1 --user course --pass right
+    NATS_USER=course NATS_PASSWORD=wrong fetch "$SITE/page/1"
+    assert_status 1
+    assert_prints ''
+    assert_matches 'what it says on standard error' "$stderr" \
+        '^cluster: cannot connect to 127\.0\.0\.1:[0-9]+: [^
+]*
+error: no worker can be started: Permission denied$' \
+        'cluster: cannot connect to 127.0.0.1:4222: ..., and then an error'
+}
+
+# leaves_nothing_when_it_is_killed: neither server nor host nor any other process.
+leaves_nothing_when_it_is_killed() {
+    local processes
+    holds 2 2
+    mapfile -t processes < <(descendants "$pid")
+    if ! ps --no-headers --format comm --pid "${processes[*]}" | grep -q '^nats-server$'; then
+        wrong 'it should have started a NATS server; it has not'
+    fi
+    kill -s KILL "$pid"
+    gone "${processes[@]}"
+    wait_for in_flight=0
 }

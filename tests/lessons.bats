@@ -15,6 +15,12 @@ load helper
 > #define PoolExecutor event_loop_executor'
 }
 
+@test "lessons 8 and 11 differ in one line" {
+    run diff "$ROOT/lessons/08-as-completed/main.c" "$ROOT/lessons/11-executor-cluster/main.c"
+    assert_equal "$(grep '^[<>]' <<<"$output")" '< #define PoolExecutor process_pool_executor
+> #define PoolExecutor(workers) cluster_executor(workers, fetch)'
+}
+
 @test "a task of the event loop that uses up its stack with one large frame is told so" {
     mkdir "$BATS_TEST_TMPDIR/source"
     sed 's/^    report_begin(url);/    char copy[64 * 1024] = "";\n    report_begin(strcpy(copy, url));/' \

@@ -85,6 +85,10 @@ assert_ended() {
     is_true 10-executor-events
 }
 
+@test "lesson 11's README is true" {
+    is_true 11-executor-cluster
+}
+
 @test "the other READMEs are true" {
     local readme
     for readme in README.md CONTRIBUTING.md bench/README.md tests/site/README.md; do

@@ -181,6 +181,10 @@ bites_executor() {
     bites 10-executor-events
 }
 
+@test "lesson 11's checks catch each wrong version" {
+    bites 11-executor-cluster
+}
+
 @test "each check of a lesson's has a wrong version that it catches" {
     local file
     for file in "$ROOT"/tests/[0-9]*.bats; do
@@ -274,5 +278,18 @@ fails_for_those_before() {
     for lesson in 06-executor-threads 07-executor-processes 08-as-completed; do
         is_caught "$BUILD/$lesson" 10-executor-events \
             'it has one thread more than main, however many pages are under way'
+    done
+}
+
+@test "lesson 11's checks fail for the programs of the other lessons" {
+    local lesson
+    for lesson in 01-sequential 02-threads 03-thread-pool 04-process-pool 05-crash-safe-pool \
+        09-event-loop; do
+        is_caught "$BUILD/$lesson" 11-executor-cluster \
+            'it uses the interface, and neither threads, processes nor NATS itself'
+    done
+    for lesson in 06-executor-threads 07-executor-processes 08-as-completed 10-executor-events; do
+        is_caught "$BUILD/$lesson" 11-executor-cluster \
+            'without NATS_URL, its workers are the processes of one host, which it has started'
     done
 }

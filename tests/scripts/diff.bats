@@ -63,7 +63,7 @@ assert_wrong_usage() {
 # before LESSON: the one that it goes on from; nothing for the first.
 before() {
     case $1 in
-        10-*) lessons | grep '^08-' ;;
+        10-* | 11-*) lessons | grep '^08-' ;;
         *) lessons | grep -B 1 "^$1$" | grep -v "^$1$" || true ;;
     esac
 }

@@ -25,7 +25,7 @@ lessons() {
     for lesson in $(lessons); do
         assert_line "== $lesson"
         assert_line --regexp "^$lesson +5 +[0-9]+\.[0-9]{2}  #+$"
-        assert_line --regexp "^${lesson%%-*} (main|thread-1|process-1|loop-1) +\[[1-5]\.*=*\]"
+        assert_line --regexp "^${lesson%%-*} (main|(host-1/)?(thread|process|loop)-1) +\[[1-5]\.*=*\]"
     done
     assert_equal "$(grep -c $'\tTalk Python To Me Podcast$' <<<"$output")" "$(lessons | wc -l)"
     assert_regex "${lines[-1]}" '^ +\|0 s .*\|1 '
