@@ -22,6 +22,9 @@ LIBRARIES := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm \
 	-Wl,--as-needed $(shell pkg-config --libs libnats)
 SITE_LIBRARIES := $(shell pkg-config --libs libmicrohttpd zlib)
 
+# A cluster runs the tasks of one build only, and knows it by this number (ld(1)).
+override LDFLAGS += -Wl,--build-id
+
 # SANITIZE=address,undefined or SANITIZE=thread builds with gcc's sanitizers.
 ifdef SANITIZE
 override CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer

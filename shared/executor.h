@@ -155,6 +155,8 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  the process, * however that ends. A process can have one of these at a time. Open it
  before you start * threads: it forks.
  *
+ * It opens libnats, and closes it with the last pool: the program must not use it beside.
+ *
  * With EXECUTOR_WORKER=1 and NATS_URL in the environment the call does not return: the
  * process is a worker host then, called EXECUTOR_HOST or as the machine is, with a
  process * pool of these options. Any number of hosts may join and leave at any time.
@@ -193,6 +195,7 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  *   ENOENT        the program nats-server is not installed
  *   EBUSY         the process has a server of its own already
  *   ECHILD        the server of our own has died
+ *   ENOEXEC       the program has no build ID (ld(1), --build-id)
  *
  * or as fork(2), mkdtemp(3) or malloc(3) left it.
  */

@@ -116,7 +116,7 @@ void connection_destroy(struct cluster_connection *connection);
 
 /* Connects to the servers of the URL, with what the environment says of passwords and
    certificates. If that fails, prints why, and returns false with errno ECONNREFUSED,
-   EACCES, or ENOMEM. */
+   EACCES, ENOEXEC (the program has no build ID) or ENOMEM. */
 bool connection_open(struct cluster_connection *connection, const char *url);
 
 /* Closes it; no message comes any more. Frees those that nobody has taken. */

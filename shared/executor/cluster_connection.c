@@ -387,8 +387,12 @@ void connection_destroy(struct cluster_connection *connection)
 bool connection_open(struct cluster_connection *connection, const char *url)
 {
     random_id(connection->id);
-    strcpy(connection->build, "unknown");
     dl_iterate_phdr(look_for_build, connection->build);
+    if (connection->build[0] == '\0') {
+        cluster_say("this program has no build ID: link it with -Wl,--build-id");
+        errno = ENOEXEC;
+        return false;
+    }
     if (enter_library() != NATS_OK) {
         errno = ENOMEM;
         return false;

@@ -473,8 +473,8 @@ static void begin_round(struct host *host, double now)
 /* Asks for tasks in rounds: what has been asked for in one ends with it, so nothing is
    lost for long if the stream forgets what we have asked for. Between two rounds is a
    gap: what comes late for one does not come beside what is asked for in the next, and
-   wait here while a worker of another host is free. Where tasks wait here for a worker, it
-   asks for several at once, since each time costs a message. */
+   wait here while a worker of another host is free. Where tasks wait here for a worker,
+   it asks for several at once, since each time costs a message. */
 static void ask_for_tasks(struct host *host, double now)
 {
     if (now >= host->round_end && host->asked_for > 0 && !host->is_answered)
