@@ -148,41 +148,42 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  * task is the only one that can be submitted; with options, the list `tasks` says which.
  *
  * NATS_URL in the environment is the server's address, or several with commas between
- * them: nats://HOST:PORT, tls://USER:PASSWORD@HOST, nats://TOKEN@HOST. So are NATS_USER
- and * NATS_PASSWORD, NATS_CREDS (a file of credentials), NATS_CA, and NATS_CERT with
- NATS_KEY, * as NATS' own command line has them. Without NATS_URL, the call starts a
- server and a * worker host of its own, on this machine; they end with the pool, or with
- the process, * however that ends. A process can have one of these at a time. Open it
- before you start * threads: it forks.
+ * them: nats://HOST:PORT, tls://USER:PASSWORD@HOST, nats://TOKEN@HOST. So are
+ * NATS_USER and NATS_PASSWORD, NATS_CREDS (a file of credentials), NATS_CA, and
+ * NATS_CERT with NATS_KEY, as NATS' own command line has them. Without NATS_URL, the
+ * call starts a server and a worker host of its own, on this machine; they end with
+ * the pool, or with the process, however that ends. A process can have one of these at
+ * a time. Open it before you start threads: it forks.
  *
  * It opens libnats, and closes it with the last pool: the program must not use it beside.
  *
  * With EXECUTOR_WORKER=1 and NATS_URL in the environment the call does not return: the
  * process is a worker host then, called EXECUTOR_HOST or as the machine is, with a
- process * pool of these options. Any number of hosts may join and leave at any time.
- They run the * tasks of submitters that are the same build of the same program.
+ * process pool of these options. Any number of hosts may join and leave at any time.
+ * They run the tasks of submitters that are the same build of the same program.
  *
  * What the other pools promise holds here too, except that
  *
- *   - a task may run twice: if its host dies, is stopped, or cannot be reached for more
- *     than 5 s, another host runs it. Its future is done once, by the first result. The
- *     third host that is lost with a task makes it RESULT_BROKEN.
- *   - a task that has been sent cannot be cancelled any more, neither by future_cancel()
- *     nor by executor_shutdown_now(). As many are sent as all hosts have workers, and
- more *     if they are short: what a worker does in 5 ms, but at most 256.
+ *   - a task may run twice: if its host dies, is stopped, or cannot be reached for
+ *     more than 5 s, another host runs it. Its future is done once, by the first
+ *     result. The third host that is lost with a task makes it RESULT_BROKEN.
+ *   - a task that has been sent cannot be cancelled any more, neither by
+ *     future_cancel() nor by executor_shutdown_now(). As many are sent as all hosts
+ *     have workers, and more if they are short: what a worker does in 5 ms, but at
+ *     most 256.
  *   - executor_kill_workers() kills no worker. All tasks that have been sent are
- *     RESULT_BROKEN at once, and no host begins them any more; one that runs runs on, and
- *     its result is dropped.
+ *     RESULT_BROKEN at once, and no host begins them any more; one that runs runs on,
+ *     and its result is dropped.
  *   - future_running() is true a moment after the task has begun: it has to be told.
- *   - `workers` is how many a host of this process has; other hosts have what they were
- *     told. executor_workers() says the same number.
- *   - an argument or result is at most as long as the server takes, by default 1 MiB, and
- *     64 MiB in a server of our own; a longer one makes the task RESULT_BROKEN.
- *   - if no host is heard of for `host_seconds` while there are tasks, or if the server
- of *     our own dies, the pool is broken. A server that comes back in time loses no
- task. *   - a span of a host on another machine has times of the submitter's clock,
- reckoned *     from when the result came, and so too late by the time that it was under
- way.
+ *   - `workers` is how many a host of this process has; other hosts have what they
+ *     were told. executor_workers() says the same number.
+ *   - an argument or result is at most as long as the server takes, by default 1 MiB,
+ *     and 64 MiB in a server of our own; a longer one makes the task RESULT_BROKEN.
+ *   - if no host is heard of for `host_seconds` while there are tasks, or if the
+ *     server of our own dies, the pool is broken. A server that comes back in time
+ *     loses no task.
+ *   - a span of a host on another machine has times of the submitter's clock, reckoned
+ *     from when the result came, and so too late by the time that it was under way.
  *
  * Unlike the other pools it prints: a line beginning with "cluster: ", on standard error,
  * says why a server cannot be reached, or for what it has been waiting for a second.

@@ -1,18 +1,18 @@
 /*
  * The workers are the processes of worker hosts, on this machine or on others. A task
- goes * into a stream of a NATS server, a host pulls it from there, and its result comes
- back * (cluster.h has the messages).
+ * goes into a stream of a NATS server, a host pulls it from there, and its result
+ * comes back (cluster.h has the messages).
  *
  *      submit --> queue --send--> slot:  UNSENT --> SENT --> STORED --> BEGUN
  *                                          |          |         |         |
  *                    future <--finish------+----------+---------+---------+  DONE
  *
  * Each task has one owner at a time: the queue, or its slot, which only the manager's
- * thread changes. The slot is kept until a result has come, whatever the server or a host
- * forgets meanwhile: the submitter owns its tasks, and the stream has copies of them.
- From * time to time the manager counts those; if one is missing, it sends all of its
- tasks * again. So a task may run twice, but its future is finished once, by the first
- result.
+ * thread changes. The slot is kept until a result has come, whatever the server or a
+ * host forgets meanwhile: the submitter owns its tasks, and the stream has copies of
+ * them. From time to time the manager counts those; if one is missing, it sends all of
+ * its tasks again. So a task may run twice, but its future is finished once, by the
+ * first result.
  */
 #include "cluster.h"
 #include "internal.h"

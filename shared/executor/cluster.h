@@ -206,9 +206,9 @@ struct own_cluster {
 };
 
 /*
- * Starts a server that listens on the loopback address and takes nobody but us, and one
- * host. Both end, and nothing is left of them, when this process ends, however it does,
- or * with own_cluster_close(). Call it before there are other threads.
+ * Starts a server that listens on the loopback address and takes nobody but us, and
+ * one host. Both end, and nothing is left of them, when this process ends, however it
+ * does, or with own_cluster_close(). Call it before there are other threads.
  *
  * Returns false with errno set; if the reason is the server's, a line says which.
  */

@@ -6,9 +6,10 @@
  *      program <--- lifeline ---> keeper ---> nats-server
  *                                        ---> host ---> fork server ---> workers
  *
- * The lifeline is a socket pair, whose ends close when a process ends, however it does.
- If * the program ends, the keeper kills the others; if the keeper does, the kernel does
- * (PR_SET_PDEATHSIG). The server's folder is removed as soon as the server runs.
+ * The lifeline is a socket pair, whose ends close when a process ends, however it
+ * does. If the program ends, the keeper kills the others; if the keeper does, the
+ * kernel does (PR_SET_PDEATHSIG). The server's folder is removed as soon as the server
+ * runs.
  */
 #include "cluster.h"
 
