@@ -37,13 +37,15 @@ struct options {
     const char *key;
     const char *pages;
     size_t connection_memory;
+    struct in_addr address;
     bool any_host;
 };
 
 static void print_help(void)
 {
     puts("usage: site [options]\n"
-         "Serves the web site that the course's checks use, on 127.0.0.1 only.\n"
+         "Serves the web site that the course's checks use.\n"
+         "      --address A         listen on the address A (default 127.0.0.1)\n"
          "      --port N            listen on port N (default 0: any that is free)\n"
          "      --tls               serve https; needs the next two\n"
          "      --certificate FILE  the certificate (PEM)\n"
@@ -66,6 +68,7 @@ static uint16_t parse_port(const char *text)
 static struct options parse_options(int argc, char **argv)
 {
     static const struct option names[] = {
+        {"address", required_argument, NULL, 'A'},
         {"port", required_argument, NULL, 'p'},
         {"tls", no_argument, NULL, 't'},
         {"key", required_argument, NULL, 'k'},
@@ -76,10 +79,15 @@ static struct options parse_options(int argc, char **argv)
         {"any-host", no_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.connection_memory = LONG_URLS};
+    struct options options = {.connection_memory = LONG_URLS,
+                              .address.s_addr = htonl(INADDR_LOOPBACK)};
 
     for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (name) {
+        case 'A':
+            if (inet_pton(AF_INET, optarg, &options.address) != 1)
+                errx(WRONG_USAGE, "not an address: '%s'", optarg);
+            break;
         case 'p':
             options.port = parse_port(optarg);
             break;
@@ -165,13 +173,13 @@ static unsigned int raise_connection_limit(void)
  * A listening socket on the port, or on a free one for 0; PORT then says which. For any
  * host it listens on all addresses, but only for what comes by the loopback device.
  */
-static int listen_on(uint16_t *port, bool any_host)
+static int listen_on(struct in_addr host, uint16_t *port, bool any_host)
 {
     static const char loopback[] = "lo";
     struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_port = htons(*port),
-        .sin_addr.s_addr = htonl(any_host ? INADDR_ANY : INADDR_LOOPBACK),
+        .sin_addr.s_addr = any_host ? htonl(INADDR_ANY) : host.s_addr,
     };
     struct sockaddr *generic = (struct sockaddr *)&address;
     socklen_t length = sizeof address;
@@ -315,10 +323,11 @@ int main(int argc, char **argv)
     }
 
     unsigned int connections = raise_connection_limit();
-    int listener = listen_on(&options.port, options.any_host);
+    int listener = listen_on(options.address, &options.port, options.any_host);
     struct MHD_Daemon *daemon = start_daemon(&options, connections);
     int epoll = watch(daemon, &listener, &signals);
-    printf("%s://127.0.0.1:%d\n", options.tls ? "https" : "http", options.port);
+    printf("%s://%s:%d\n", options.tls ? "https" : "http", inet_ntoa(options.address),
+           options.port);
     if (fflush(stdout) != 0)
         err(FAILED, "cannot print the address");
 
