@@ -54,7 +54,7 @@ BENCH := executor floor measure pages/bare cluster/executor cluster/nats \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
-.PHONY: all lessons site unit-tests fuzzers bench program executor-test run test learn watch \
+.PHONY: all lessons site unit-tests fuzzers bench program executor-test run cluster test learn watch \
 	figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -144,6 +144,8 @@ executor-test: $(BUILD)/tests/executor_test
 
 run: ## run every lesson on the local site
 	scripts/run
+cluster: ## start a cluster on this machine, for lesson 11
+	scripts/cluster start
 test: ## run all the checks
 	scripts/test
 fuzz: ## feed the parsers with random input, five seconds each
