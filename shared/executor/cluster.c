@@ -18,7 +18,6 @@
 #include "internal.h"
 
 #include "monotonic.h"
-#include "place.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -681,14 +680,15 @@ static void say_that_we_wait(const struct cluster *cluster, bool has_stream,
 {
     const char *build = cluster->connection.build;
     if (!has_stream)
-        cluster_say("waiting for JetStream, the streams of the server %s", place_of(url));
+        cluster_say("waiting for JetStream, the streams of the server %s",
+                    cluster_places(url));
     else if (cluster->other_build[0] != '\0')
         cluster_say("waiting for a worker host of this build (%s) at %s; there is one of "
                     "build %s, which cannot run our tasks",
-                    build, place_of(url), cluster->other_build);
+                    build, cluster_places(url), cluster->other_build);
     else
         cluster_say("waiting for a worker host of this build (%s) at %s", build,
-                    place_of(url));
+                    cluster_places(url));
 }
 
 static void ask_for_hosts(struct cluster *cluster)

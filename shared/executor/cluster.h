@@ -179,6 +179,10 @@ uint64_t this_machine(void);
    submitter that takes a result. */
 double cluster_wait_seconds(const struct executor_options *options);
 
+/* What may be told of a URL, or of several with commas between them: where the servers
+   are, and no credentials. The text lives until the thread's next call. */
+const char *cluster_places(const char *url);
+
 /* Prints one line for people, on standard error: a cluster has things to tell that no
    return value can. */
 void cluster_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -45,6 +45,21 @@ void cluster_say(const char *format, ...)
     fflush(stderr);
 }
 
+const char *cluster_places(const char *url)
+{
+    static _Thread_local char places[500];
+    char *rest = NULL;
+    char *copy = strdup(url);
+    size_t length = 0;
+    places[0] = '\0';
+    for (char *one = copy == NULL ? NULL : strtok_r(copy, ", ", &rest);
+         one != NULL && length < sizeof(places); one = strtok_r(NULL, ", ", &rest))
+        length += (size_t)snprintf(places + length, sizeof(places) - length, "%s%s",
+                                   length == 0 ? "" : ",", place_of(one));
+    free(copy);
+    return places;
+}
+
 double cluster_wait_seconds(const struct executor_options *options)
 {
     const char *text = getenv("EXECUTOR_WAIT");
@@ -404,7 +419,8 @@ bool connection_open(struct cluster_connection *connection, const char *url)
     }
     if (status == NATS_OK)
         return true;
-    cluster_say("cannot connect to %s: %s", place_of(url), natsStatus_GetText(status));
+    cluster_say("cannot connect to %s: %s", cluster_places(url),
+                natsStatus_GetText(status));
     connection_close(connection);
     errno = errno_of(status);
     return false;

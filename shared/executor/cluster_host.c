@@ -13,7 +13,6 @@
 #include "process_pool.h"
 
 #include "monotonic.h"
-#include "place.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -565,7 +564,7 @@ void host_run(const struct host_options *options)
     if (!options->is_own)
         cluster_say("worker host %s: %zu workers, build %s, at %s", options->name,
                     executor_workers(host.pool), host.connection.build,
-                    place_of(options->url));
+                    cluster_places(options->url));
     while (!connection_is_closed(&host.connection) && !pool_has_died(host.pool)) {
         double next = do_what_is_due(&host);
         if (!connection_has_mail(&host.connection))

@@ -84,6 +84,11 @@ assert_each_title_once() {
     assert_equal "${#lines[@]}" 5
 }
 
+@test "what hosts say has no token in it, though there are several servers" {
+    run cat "$CLUSTER/host-1.log"
+    assert_line --regexp "^cluster: worker host host-1: .* at $(sed 's|nats://[^@]*@||g' <<<"$NATS_URL")\$"
+}
+
 @test "wrong usage is told in one line" {
     local -a words
     for words in 'kill host-x' 'nonsense' 'start 1 2' 'start -w 0'; do
