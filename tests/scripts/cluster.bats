@@ -3,6 +3,8 @@
 
 load ../helper
 
+shopt -s extglob
+
 # Elections and cables take their time.
 LIMIT=60
 
@@ -86,7 +88,7 @@ assert_each_title_once() {
 
 @test "what hosts say has no token in it, though there are several servers" {
     run cat "$CLUSTER/host-1.log"
-    assert_line --regexp "^cluster: worker host host-1: .* at $(sed 's|nats://[^@]*@||g' <<<"$NATS_URL")\$"
+    assert_line --regexp "^cluster: worker host host-1: .* at ${NATS_URL//nats:\/\/*([^@])@/}\$"
 }
 
 @test "wrong usage is told in one line" {
