@@ -567,13 +567,24 @@ static void tasks_subject(const struct cluster_connection *connection,
              submitter);
 }
 
+/* One by one: a server that purges a subject (js_PurgeStream, nats-server 2.9) has the
+   consumer skip all that is in the stream, the tasks of other submitters too. */
 bool connection_purge(struct cluster_connection *connection, const char *submitter)
 {
     char subject[LONGEST_SUBJECT];
     jsOptions options = api_options();
+    natsStatus status = NATS_OK;
     tasks_subject(connection, submitter, subject);
-    options.Stream.Purge.Subject = subject;
-    return js_PurgeStream(connection->jetstream, STREAM, &options, NULL) == NATS_OK;
+    while (status == NATS_OK) {
+        natsMsg *message = NULL;
+        status = js_GetLastMsg(&message, connection->jetstream, STREAM, subject, &options,
+                               NULL);
+        if (status == NATS_OK)
+            status = js_DeleteMsg(connection->jetstream, STREAM,
+                                  natsMsg_GetSequence(message), &options, NULL);
+        natsMsg_Destroy(message);
+    }
+    return status == NATS_NOT_FOUND;
 }
 
 long connection_count(struct cluster_connection *connection, const char *submitter)

@@ -91,6 +91,20 @@ assert_each_title_once() {
     assert_line --regexp "^cluster: worker host host-1: .* at ${NATS_URL//nats:\/\/*([^@])@/}\$"
 }
 
+@test "a submitter that gives up removes its own tasks, and nobody else's" {
+    local other
+    cluster run --quiet --deadline 5 "$SITE"/hold/{1..4} &>other 3>&- &
+    other=$!
+    wait_for in_flight=4
+    pages=("$SITE"/page/{1..4})
+    begin_by "$ROOT/scripts/cluster" run --quiet "${pages[@]}"
+    wait "$other" || true
+    assert_equal "$(grep -c 'not fetched within 5 s' other)" 4
+    release
+    end
+    assert_each_title_once
+}
+
 @test "wrong usage is told in one line" {
     local -a words
     for words in 'kill host-x' 'nonsense' 'start 1 2' 'start -w 0'; do
