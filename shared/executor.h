@@ -155,7 +155,8 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  * the pool, or with the process, however that ends. A process can have one of these at
  * a time. Open it before you start threads: it forks.
  *
- * It opens libnats, and closes it with the last pool: the program must not use it beside.
+ * With a server of its own it closes libnats at the end, which the program must not use
+ * beside; nor can it have such a server after a cluster with NATS_URL.
  *
  * With EXECUTOR_WORKER=1 and NATS_URL in the environment the call does not return: the
  * process is a worker host then, called EXECUTOR_HOST or as the machine is, with a
@@ -194,7 +195,7 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  *   EACCES        the server refuses the password, the token or the certificate
  *   ETIMEDOUT     there is no worker host
  *   ENOENT        the program nats-server is not installed
- *   EBUSY         the process has a server of its own already
+ *   EBUSY         the process has a server of its own already, or has used NATS_URL
  *   ECHILD        the server of our own has died
  *   ENOEXEC       the program has no build ID (ld(1), --build-id)
  *

@@ -39,7 +39,6 @@ enum {
 };
 
 /* In seconds. */
-
 static const double count_period = 5;   /* between two looks at what the stream has */
 static const double store_limit = 5;    /* then a task that is not stored is sent again */
 static const double retry_delay = 0.2;  /* after what could not be sent */
@@ -95,9 +94,9 @@ struct cluster {
     char other_build[BUILD_LENGTH + 1]; /* of a host that cannot run our tasks */
     atomic_int stop_signal;             /* 0: the tasks are not to be given up */
 
-    pthread_mutex_t
-        lock; /* the manager holds it while it changes what other threads read:
-                             `slots`, and a slot's future and state */
+    /* The manager holds it while it changes what other threads read: `slots`, and a
+       slot's future and state. */
+    pthread_mutex_t lock;
 };
 
 /* ---- Slots: in the manager ---- */
@@ -168,19 +167,6 @@ static void finish_slot(struct cluster *cluster, struct slot *slot, struct resul
 
 /* ---- Sending ---- */
 
-/* Returns NULL without memory. */
-static struct task_message *make_room(struct cluster *cluster, size_t size)
-{
-    if (size > cluster->buffer_size) {
-        char *buffer = realloc(cluster->buffer, size);
-        if (buffer == NULL)
-            return NULL;
-        cluster->buffer = buffer;
-        cluster->buffer_size = size;
-    }
-    return (struct task_message *)(void *)cluster->buffer;
-}
-
 static uint32_t position_of(const struct executor *executor, task_fn task)
 {
     uint32_t position = 0;
@@ -189,38 +175,67 @@ static uint32_t position_of(const struct executor *executor, task_fn task)
     return position;
 }
 
-/* Sends the task in the slot, for the first time or again. */
-static void send_slot(struct executor *executor, struct slot *slot)
+/* Makes the buffer that long. Returns NULL without memory. */
+static char *make_room(struct cluster *cluster, size_t size)
 {
-    struct cluster *cluster = executor->state;
-    struct cluster_connection *connection = &cluster->connection;
-    const struct future *future = slot->future;
-    size_t length = strlen(future->argument) + 1;
-    char subject[LONGEST_SUBJECT];
-    char reply[2 * LONGEST_SUBJECT];
-    struct task_message *message = make_room(cluster, sizeof(*message) + length);
-    if (message == NULL) {
-        finish_slot(cluster, slot, result_broken("out of memory to send it"));
-        return;
+    if (size > cluster->buffer_size) {
+        char *buffer = realloc(cluster->buffer, size);
+        if (buffer == NULL)
+            return NULL;
+        cluster->buffer = buffer;
+        cluster->buffer_size = size;
     }
-    *message = (struct task_message){
+    return cluster->buffer;
+}
+
+/* Puts the task in the slot into the buffer, as a message. Returns its length; 0 without
+   memory. */
+static size_t write_task(struct executor *executor, const struct slot *slot)
+{
+    const struct future *future = slot->future;
+    struct task_message header = {
         .mark = CLUSTER_MARK,
         .position = position_of(executor, future->task),
         .id = {.slot = future->slot, .nonce = {slot->nonce[0], slot->nonce[1]}},
     };
-    memcpy(message + 1, future->argument, length);
+    size_t size = strlen(future->argument) + 1;
+    char *bytes = make_room(executor->state, sizeof(header) + size);
+    if (bytes == NULL)
+        return 0;
+    memcpy(bytes, &header, sizeof(header));
+    memcpy(bytes + sizeof(header), future->argument, size);
+    return sizeof(header) + size;
+}
+
+/* Sends a message of this length from the buffer. Returns false with errno as
+   connection_send() sets it. */
+static bool send_task(struct cluster *cluster, const struct slot *slot, size_t length)
+{
+    struct cluster_connection *connection = &cluster->connection;
+    char subject[LONGEST_SUBJECT];
+    char reply[2 * LONGEST_SUBJECT];
     snprintf(subject, sizeof(subject), "executor.tasks.%s.%s", connection->build,
              connection->id);
     snprintf(reply, sizeof(reply), "%s.stored.%u.%" PRIx64, cluster->reports,
-             future->slot, slot->nonce[0]);
+             slot->future->slot, slot->nonce[0]);
+    return connection_send(connection, subject, reply, cluster->buffer, length);
+}
+
+/* Sends the task in the slot, for the first time or again. */
+static void send_slot(struct executor *executor, struct slot *slot)
+{
+    struct cluster *cluster = executor->state;
     double now = monotonic_seconds();
-    if (connection_send(connection, subject, reply, message, sizeof(*message) + length))
+    size_t length = write_task(executor, slot);
+    if (length == 0)
+        finish_slot(cluster, slot, result_broken("out of memory to send it"));
+    else if (send_task(cluster, slot, length))
         set_state(cluster, slot, SENT, now + store_limit);
     else if (errno == EMSGSIZE)
         finish_slot(cluster, slot,
                     result_broken("an argument of %zu bytes is longer than the server "
                                   "takes",
-                                  length - 1));
+                                  strlen(slot->future->argument)));
     else
         set_state(cluster, slot, UNSENT, now + retry_delay);
 }
@@ -772,6 +787,7 @@ static bool open_cluster(struct executor *executor)
         if (!own_cluster_open(&cluster->own, &executor->options))
             return false;
         url = cluster->own.url;
+        cluster->connection.is_own = true;
     }
     cluster->is_connected = connection_open(&cluster->connection, url);
     if (!cluster->is_connected || !subscribe(cluster))

@@ -92,6 +92,7 @@ struct mail {
 };
 
 struct cluster_connection {
+    bool is_own; /* to the server of our own: the program has no other connection */
     natsConnection *nats;
     jsCtx *jetstream;
     natsSubscription *subscriptions[MOST_SUBSCRIPTIONS];
@@ -118,6 +119,10 @@ void connection_destroy(struct cluster_connection *connection);
    certificates. If that fails, prints why, and returns false with errno ECONNREFUSED,
    EACCES, ENOEXEC (the program has no build ID) or ENOMEM. */
 bool connection_open(struct cluster_connection *connection, const char *url);
+
+/* Whether the program has threads of the library's, and so must not fork without
+   exec(3). */
+bool connection_has_library(void);
 
 /* Closes it; no message comes any more. Frees those that nobody has taken. */
 void connection_close(struct cluster_connection *connection);

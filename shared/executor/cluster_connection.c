@@ -268,27 +268,35 @@ bool connection_is_closed(struct cluster_connection *connection)
 
 /* ---- Opening and closing ---- */
 
-/* How many connections the program has: the last one closes the library, whose threads
-   must be gone before the program forks. */
+/* The library has threads, which must be gone before the program forks a server of its
+   own once more. Elsewhere it stays open: to close it after TLS has been used breaks
+   OpenSSL (libnats 3.4). */
 static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t library_users;
+static bool is_library_open;
 
-static void leave_library(void)
+static natsStatus open_library(void)
 {
     mutex_lock(&library_lock);
-    if (--library_users == 0)
-        nats_CloseAndWait(0);
+    natsStatus status = nats_Open(-1); /* nothing happens if it is open */
+    is_library_open = status == NATS_OK;
+    mutex_unlock(&library_lock);
+    return status;
+}
+
+static void close_library(void)
+{
+    mutex_lock(&library_lock);
+    nats_CloseAndWait(0);
+    is_library_open = false;
     mutex_unlock(&library_lock);
 }
 
-static natsStatus enter_library(void)
+bool connection_has_library(void)
 {
     mutex_lock(&library_lock);
-    natsStatus status = library_users > 0 ? NATS_OK : nats_Open(-1);
-    if (status == NATS_OK)
-        library_users++;
+    bool has_library = is_library_open;
     mutex_unlock(&library_lock);
-    return status;
+    return has_library;
 }
 
 /* A URL, or several with commas between them. */
@@ -408,7 +416,7 @@ bool connection_open(struct cluster_connection *connection, const char *url)
         errno = ENOEXEC;
         return false;
     }
-    if (enter_library() != NATS_OK) {
+    if (open_library() != NATS_OK) {
         errno = ENOMEM;
         return false;
     }
@@ -452,7 +460,8 @@ void connection_close(struct cluster_connection *connection)
         if (mail->message != NULL)
             mail_free(mail);
     }
-    leave_library();
+    if (connection->is_own)
+        close_library();
 }
 
 /* ---- Messages ---- */
@@ -480,17 +489,20 @@ size_t connection_longest_message(const struct cluster_connection *connection)
 bool connection_send(struct cluster_connection *connection, const char *subject,
                      const char *reply, const void *bytes, size_t length)
 {
-    errno = ENOTCONN;
-    if (natsConnection_Status(connection->nats) != NATS_CONN_STATUS_CONNECTED)
-        return false; /* the library would keep it until later */
+    natsConnection *nats = connection->nats;
+    natsStatus status = NATS_CONNECTION_DISCONNECTED;
     if (length > connection_longest_message(connection)) {
         errno = EMSGSIZE;
         return false;
     }
-    return (reply == NULL
-                ? natsConnection_Publish(connection->nats, subject, bytes, (int)length)
-                : natsConnection_PublishRequest(connection->nats, subject, reply, bytes,
-                                                (int)length)) == NATS_OK;
+    if (natsConnection_Status(nats) != NATS_CONN_STATUS_CONNECTED)
+        ; /* the library would keep it until later */
+    else if (reply == NULL)
+        status = natsConnection_Publish(nats, subject, bytes, (int)length);
+    else
+        status = natsConnection_PublishRequest(nats, subject, reply, bytes, (int)length);
+    errno = ENOTCONN;
+    return status == NATS_OK;
 }
 
 /* ---- JetStream ---- */

@@ -50,8 +50,7 @@ struct keeper {
     char url[128];
 };
 
-/* Whether the process has one: a second one would be forked beside the threads of the
-   first. */
+/* Whether the process has one: a second one would be forked beside libnats' threads. */
 static pthread_mutex_t one_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_one_open;
 
@@ -303,8 +302,8 @@ _Noreturn static void be_keeper(const struct executor_options *options, int life
 static bool enter(void)
 {
     mutex_lock(&one_lock);
-    bool is_free = !is_one_open;
-    is_one_open = true;
+    bool is_free = !is_one_open && !connection_has_library();
+    is_one_open = is_one_open || is_free;
     mutex_unlock(&one_lock);
     return is_free;
 }

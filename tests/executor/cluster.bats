@@ -258,6 +258,23 @@ error: no worker can be started: Connection timed out$" 'that it waits, and that
         "cluster: cannot connect to 127.0.0.1:$port: No server available for connection"
 }
 
+@test "the server may have TLS, and a certificate that nobody trusts keeps us out" {
+    local folder=$BATS_TEST_TMPDIR
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$folder/key" -out "$folder/certificate" \
+        2>"$folder/openssl"
+    stop_background "$server"
+    settings="tls { cert_file: '$folder/certificate', key_file: '$folder/key' }" start_server
+    export NATS_URL=tls://127.0.0.1:$port
+    NATS_CA=$folder/certificate start_host one 1
+    NATS_CA=$folder/certificate fetch --quiet "$SITE/page/1"
+    assert_status 0
+    fetch --quiet "$SITE/page/1"
+    assert_status 1
+    assert_is 'the first line' "${stderr%%$'\n'*}" \
+        "cluster: cannot connect to 127.0.0.1:$port: SSL Error"
+}
+
 # ---- A cluster of one's own ----
 
 # begin_alone: begins without NATS_URL, with two pages that the site holds. Sets `keeper`,
