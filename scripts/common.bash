@@ -42,7 +42,7 @@ either() {
 
 # has_command NAME...: whether there is any one of them.
 has_command() {
-    [[ -n $(either "$@") ]]
+    command -v "$@" >/dev/null
 }
 
 # find_lesson WORD: sets `lesson` to the name of the lesson that the word stands for: its
