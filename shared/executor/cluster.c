@@ -131,8 +131,6 @@ static struct slot *take_slot(struct cluster *cluster, struct future *future)
 {
     size_t number = cluster->first_free;
     struct slot *slot = &cluster->slots[number];
-    char id[ID_LENGTH + 1];
-    random_id(id);
     cluster->first_free = slot->next_free;
     cluster->taken++;
     cluster->unsent++;
@@ -142,7 +140,7 @@ static struct slot *take_slot(struct cluster *cluster, struct future *future)
     slot->state = UNSENT;
     mutex_unlock(&cluster->lock);
     slot->due = 0;
-    sscanf(id, "%16lx%16lx", &slot->nonce[0], &slot->nonce[1]);
+    fill_at_random(slot->nonce, sizeof(slot->nonce));
     return slot;
 }
 

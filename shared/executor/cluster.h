@@ -173,7 +173,8 @@ bool connection_purge(struct cluster_connection *connection, const char *submitt
    stream. */
 long connection_count(struct cluster_connection *connection, const char *submitter);
 
-/* Fills in the ID and its NUL, from getrandom(2). */
+/* Fill in bytes, or an ID and its NUL, that nobody can guess (getrandom(2)). */
+void fill_at_random(void *bytes, size_t count);
 void random_id(char id[ID_LENGTH + 1]);
 
 /* A number that processes have in common that run on one machine, and so have one clock:

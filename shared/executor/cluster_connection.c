@@ -77,11 +77,16 @@ static void to_hexadecimal(const unsigned char *bytes, size_t count, char *text)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 }
 
+void fill_at_random(void *bytes, size_t count)
+{
+    if (getrandom(bytes, count, 0) != (ssize_t)count)
+        must(errno, "getrandom"); /* so few bytes come at once */
+}
+
 void random_id(char id[ID_LENGTH + 1])
 {
     unsigned char bytes[ID_LENGTH / 2];
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        must(errno, "getrandom");
+    fill_at_random(bytes, sizeof(bytes));
     to_hexadecimal(bytes, sizeof(bytes), id);
 }
 
@@ -538,7 +543,8 @@ static bool add_stream(struct cluster_connection *connection, int replicas)
 
 bool connection_make_stream(struct cluster_connection *connection)
 {
-    return add_stream(connection, REPLICAS) || add_stream(connection, 1);
+    return (!connection->is_own && add_stream(connection, REPLICAS)) ||
+           add_stream(connection, 1);
 }
 
 bool connection_make_consumer(struct cluster_connection *connection)

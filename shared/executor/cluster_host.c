@@ -539,6 +539,7 @@ static bool open_host(struct host *host, const struct host_options *options)
     pool_options.queue_capacity = 0;
     TAILQ_INIT(&host->held);
     connection_init(&host->connection);
+    host->connection.is_own = options->is_own;
     host->machine = this_machine();
     host->wait_seconds = cluster_wait_seconds(options->executor);
     host->tasks = options->executor->tasks;
@@ -552,7 +553,7 @@ static bool open_host(struct host *host, const struct host_options *options)
     }
     if (!connection_open(&host->connection, options->url))
         return false;
-    host->number = strtoull(host->connection.id + ID_LENGTH - 16, NULL, 16);
+    fill_at_random(&host->number, sizeof(host->number));
     return subscribe(host);
 }
 
