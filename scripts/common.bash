@@ -136,11 +136,19 @@ note() {
 
 # ---- What is running -------------------------------------------------------------------
 
-# A signal ends the script, with the status that shells give; so its EXIT trap cleans up.
+# A signal ends the script, with the status that shells give, when it has cleaned up.
 exit_on_signals() {
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
-    trap 'exit 129' HUP
+    trap 'exit_by_signal 130' INT
+    trap 'exit_by_signal 143' TERM
+    trap 'exit_by_signal 129' HUP
+}
+
+# exit_by_signal STATUS: for a trap. It cleans up by itself: if the EXIT trap has just begun, an
+# `exit` ends that too. (Who closes a terminal sends SIGHUP twice, and ends its input.)
+exit_by_signal() {
+    trap - EXIT
+    clean_up
+    exit "$1"
 }
 
 # Makes a folder that is there until the script ends, whatever the reason.
