@@ -146,9 +146,22 @@ exit_on_signals() {
 # exit_by_signal STATUS: for a trap. It cleans up by itself: if the EXIT trap has just begun, an
 # `exit` ends that too. (Who closes a terminal sends SIGHUP twice, and ends its input.)
 exit_by_signal() {
+    if [[ -n $is_starting ]] && ((BASHPID == $$)); then
+        signal_status=$1
+        return
+    fi
     trap - EXIT
     clean_up
     exit "$1"
+}
+
+is_starting=''   # whether something is being started that clean_up could not end yet
+signal_status='' # what the script ends with when that is over, if there was a signal meanwhile
+
+# is_started: what was started is known now, to clean_up too.
+is_started() {
+    is_starting=''
+    [[ -z $signal_status ]] || exit_by_signal "$signal_status"
 }
 
 # Makes a folder that is there until the script ends, whatever the reason.
@@ -179,10 +192,12 @@ child='' # the process group that run_and_wait waits for
 # with at once, not at the end.
 run_and_wait() {
     local status=0
+    is_starting=yes
     set -m
     "$@" </dev/null &
     child=$!
     set +m
+    is_started
     { wait "$child" || status=$?; } 2>/dev/null # bash's own words about a crash
     child=''
     return "$status"
@@ -209,8 +224,10 @@ start_site() {
     unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
     export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
     mkfifo -- "$1/address"
+    is_starting=yes
     "$build_folder/site" --port 0 "${@:2}" >"$1/address" 2>"$1/site.log" </dev/null &
     site=$!
+    is_started
     # shellcheck disable=SC2034 # for the scripts that source this
     if ! read -r -t 20 site_address <"$1/address"; then
         cat -- "$1/site.log" >&2

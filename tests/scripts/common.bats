@@ -11,7 +11,7 @@ run_script() {
         printf 'source "%s/scripts/common.bash"\n' "$ROOT"
         cat
     } >"$BATS_TEST_TMPDIR/script"
-    TMPDIR=$folder run bash "$BATS_TEST_TMPDIR/script"
+    TMPDIR=$folder run bash "$BATS_TEST_TMPDIR/script" 3>&-
     assert_equal "$(ls -A "$folder")" ''
 }
 
@@ -28,4 +28,18 @@ END
         assert_equal "$why: $output" "$why: it has ended its children"
         assert_status 129
     done
+}
+
+@test "a signal that comes when a process was only just started ends that too" {
+    local process
+    run_script <<'END'
+make_temporary
+trap '[[ $BASH_COMMAND != "child=\$!" ]] || { echo $! >"$0.process"; kill -s TERM $$; }' DEBUG
+run_and_wait sleep 60 &>/dev/null
+echo 'it went on'
+END
+    process=$(<"$BATS_TEST_TMPDIR/script.process")
+    [[ ! -e /proc/$process ]] || fail "process $process, sleep, is left"
+    assert_equal "$output" ''
+    assert_status 143
 }
