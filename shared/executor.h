@@ -147,21 +147,25 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  * others, which get their tasks from a NATS server (https://nats.io) with JetStream. The
  * task is the only one that can be submitted; with options, the list `tasks` says which.
  *
- * NATS_URL in the environment is the server's address, or several with commas between
- * them: nats://HOST:PORT, tls://USER:PASSWORD@HOST, nats://TOKEN@HOST. So are
- * NATS_USER and NATS_PASSWORD, NATS_CREDS (a file of credentials), NATS_CA, and
- * NATS_CERT with NATS_KEY, as NATS' own command line has them. Without NATS_URL, the
- * call starts a server and a worker host of its own, on this machine; they end with
- * the pool, or with the process, however that ends. A process can have one of these at
- * a time. Open it before you start threads: it forks.
+ * Where the server is, the environment says, as for NATS' own command line:
  *
- * With a server of its own it closes libnats at the end, which the program must not use
- * beside; nor can it have such a server after a cluster with NATS_URL.
+ *   NATS_URL                     nats://HOST:PORT, tls://USER:PASSWORD@HOST, or
+ *                                nats://TOKEN@HOST; or several, with commas between them
+ *   NATS_USER and NATS_PASSWORD  if they do not stand in NATS_URL
+ *   NATS_CREDS                   a file of credentials
+ *   NATS_CA                      a file of certificates to trust
+ *   NATS_CERT and NATS_KEY       files with a certificate of our own, and its key
+ *
+ * Without NATS_URL, the call starts a server and a worker host of its own on this
+ * machine; they end with the pool, or with the process, however that ends. It forks: open
+ * the pool before you start threads. A process can have one of these at a time, and none
+ * after a cluster with NATS_URL. Its end closes libnats, which the program must not use
+ * beside.
  *
  * With EXECUTOR_WORKER=1 and NATS_URL in the environment the call does not return: the
- * process is a worker host then, called EXECUTOR_HOST or as the machine is, with a
- * process pool of these options. Any number of hosts may join and leave at any time.
- * They run the tasks of submitters that are the same build of the same program.
+ * process is a worker host then, with a process pool of these options. It has the name
+ * that EXECUTOR_HOST says, or the machine's. Any number of hosts may join and leave at
+ * any time. They run the tasks of submitters that are the same build of the same program.
  *
  * What the other pools promise holds here too, except that
  *
@@ -175,6 +179,7 @@ struct executor *event_loop_executor_with(const struct executor_options *options
  *   - executor_kill_workers() kills no worker. All tasks that have been sent are
  *     RESULT_BROKEN at once, and no host begins them any more; one that runs runs on,
  *     and its result is dropped.
+ *   - a callback that takes long delays also the tasks that are to be sent.
  *   - future_running() is true a moment after the task has begun: it has to be told.
  *   - `workers` is how many a host of this process has; other hosts have what they
  *     were told. executor_workers() says the same number.
