@@ -559,7 +559,14 @@ static struct result broken(struct executor *executor)
     return executor_broken_result(executor);
 }
 
-/* Breaks the pool if nobody will ever run its tasks. */
+/* In the queue too: they stay there while no host is known. */
+static bool has_tasks(struct executor *executor)
+{
+    const struct cluster *cluster = executor->state;
+    return cluster->taken > 0 || !task_queue_is_empty(&executor->queue);
+}
+
+/* While there are tasks: breaks the pool if nobody will ever run them. */
 static void look_for_hosts(struct executor *executor, double now)
 {
     struct cluster *cluster = executor->state;
@@ -568,7 +575,7 @@ static void look_for_hosts(struct executor *executor, double now)
         executor_break(executor, "the NATS server of this program has died");
     } else if (connection_is_closed(&cluster->connection)) {
         executor_break(executor, "the NATS server has closed the connection for good");
-    } else if (cluster->taken > 0 && now - cluster->heard > cluster->wait_seconds) {
+    } else if (now - cluster->heard > cluster->wait_seconds) {
         snprintf(why, sizeof(why), "no worker host has been heard of for %g s",
                  cluster->wait_seconds);
         executor_break(executor, why);
@@ -602,7 +609,7 @@ static double do_what_is_due(struct executor *executor)
     send_tasks(executor);
     if (connection_was_reconnected(&cluster->connection) && cluster->taken > 0)
         connected_again(executor);
-    if (cluster->taken > 0 && now - cluster->looked >= look_period) {
+    if (has_tasks(executor) && now - cluster->looked >= look_period) {
         look_for_hosts(executor, now);
         send_again(executor, now);
     }
@@ -610,7 +617,7 @@ static double do_what_is_due(struct executor *executor)
         fail_all(executor, broken);
     if (cluster->taken > 0 && now - cluster->counted >= count_period)
         count_stored(executor);
-    return cluster->taken == 0 ? INFINITY : cluster->looked + look_period;
+    return has_tasks(executor) ? cluster->looked + look_period : INFINITY;
 }
 
 static void close_all(struct cluster *cluster)
@@ -771,6 +778,7 @@ static bool open_cluster(struct executor *executor)
     if (cluster == NULL)
         return false;
     executor->state = cluster;
+    cluster->own.lifeline = -1;
     must(pthread_mutex_init(&cluster->lock, NULL), "pthread_mutex_init");
     connection_init(&cluster->connection);
     executor->worker_count = executor->options.workers;
@@ -779,7 +787,6 @@ static bool open_cluster(struct executor *executor)
         return false;
     executor->options.tasks = cluster->tasks;
     cluster->machine = this_machine();
-    cluster->own.lifeline = -1;
     cluster->wait_seconds = cluster_wait_seconds(&executor->options);
     if (url == NULL || url[0] == '\0') {
         if (!own_cluster_open(&cluster->own, &executor->options))

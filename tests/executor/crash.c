@@ -1,6 +1,8 @@
 /* Workers that die, however and whenever. */
 #include "cases.h"
 
+#include "monotonic.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -564,7 +566,28 @@ static void terminating_works_though_the_parent_blocks_the_signal(void)
     assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &terminate, NULL), 0);
 }
 
+/* The keeper's children are the server and the host. A pool forgets a host of which it
+   has heard nothing for five seconds. */
+static void a_server_that_dies_while_there_is_no_task_costs_the_next_one(void)
+{
+    struct executor *executor = pool->open(1);
+    pid_t pids[2];
+    comes_to(submit(executor, echo, "1"), RESULT_OK, "1");
+    assert_int_equal(find_grandchildren(getpid(), pids, 2), 2);
+    for (size_t i = 0; i < 2; i++)
+        kill(pids[i], SIGKILL);
+    for (size_t i = 0; i < 2; i++)
+        is_gone(pids[i]);
+    double late = monotonic_seconds() + 5.5;
+    while (monotonic_seconds() < late)
+        poll(NULL, 0, 10);
+    comes_to(submit(executor, echo, "2"), RESULT_BROKEN,
+             "the NATS server of this program has died");
+    executor_free(executor);
+}
+
 static const struct test_case crash_cases[] = {
+    {CLUSTERS_ONLY, NAMED(a_server_that_dies_while_there_is_no_task_costs_the_next_one)},
     {IN_PROCESSES, NAMED(a_task_that_crashes_costs_its_own_result)},
     {IN_PROCESSES, NAMED(a_task_that_exits_costs_its_own_result)},
     {IN_PROCESSES, NAMED(a_worker_that_dies_in_its_sleep_costs_nothing)},
