@@ -39,12 +39,11 @@ enum {
 };
 
 /* In seconds. */
-static const double count_period = 5;   /* between two looks at what the stream has */
-static const double store_limit = 5;    /* then a task that is not stored is sent again */
-static const double retry_delay = 0.2;  /* after what could not be sent */
-static const double say_after = 1;      /* that we wait */
-static const double forget_after = 5;   /* a host that is not heard of */
-static const double time_ahead = 0.005; /* how much work is sent ahead, for each worker */
+static const double count_period = 5;  /* between two looks at what the stream has */
+static const double store_limit = 5;   /* then a task that is not stored is sent again */
+static const double retry_delay = 0.2; /* after what could not be sent */
+static const double say_after = 1;     /* that we wait */
+static const double forget_after = 5;  /* a host that is not heard of */
 
 /* A host that has been heard of. */
 struct known_host {
@@ -165,10 +164,12 @@ static void finish_slot(struct cluster *cluster, struct slot *slot, struct resul
 
 /* ---- Sending ---- */
 
+/* Where the task stands in the list; if it is not there, where the list ends. */
 static uint32_t position_of(const struct executor *executor, task_fn task)
 {
+    const task_fn *tasks = executor->options.tasks;
     uint32_t position = 0;
-    while (executor->options.tasks[position] != task)
+    while (tasks[position] != NULL && tasks[position] != task)
         position++;
     return position;
 }
@@ -212,8 +213,7 @@ static bool send_task(struct cluster *cluster, const struct slot *slot, size_t l
     struct cluster_connection *connection = &cluster->connection;
     char subject[LONGEST_SUBJECT];
     char reply[2 * LONGEST_SUBJECT];
-    snprintf(subject, sizeof(subject), "executor.tasks.%s.%s", connection->build,
-             connection->id);
+    connection_tasks_subject(connection, connection->id, subject);
     snprintf(reply, sizeof(reply), "%s.stored.%u.%" PRIx64, cluster->reports,
              slot->future->slot, slot->nonce[0]);
     return connection_send(connection, subject, reply, cluster->buffer, length);
@@ -238,16 +238,14 @@ static void send_slot(struct executor *executor, struct slot *slot)
         set_state(cluster, slot, UNSENT, now + retry_delay);
 }
 
-/* How many tasks to send before a worker is free for them: as many as they can do in the
-   time that a message takes, so that they do not wait for us. None if the queue has a
-   bound: there, a task that has been sent does not count as waiting. */
+/* How many tasks to send before a worker is free for them. None if the queue has a bound:
+   there, a task that has been sent does not count as waiting. */
 static size_t tasks_ahead(const struct executor *executor)
 {
     const struct cluster *cluster = executor->state;
-    if (executor->options.queue_capacity > 0 || cluster->mean_seconds == 0)
-        return 0;
-    double ahead = time_ahead * (double)cluster->worker_count / cluster->mean_seconds;
-    return (size_t)fmin(ahead, MOST_AHEAD);
+    return executor->options.queue_capacity > 0
+               ? 0
+               : pace_ahead(cluster->mean_seconds, cluster->worker_count, MOST_AHEAD);
 }
 
 /* What has been sent cannot be cancelled; so no more is sent than the workers need. While
@@ -398,16 +396,6 @@ static struct result result_in(const struct cluster *cluster,
     return result;
 }
 
-static void note_seconds(struct cluster *cluster, const struct span *span)
-{
-    double seconds = span->end - span->start;
-    if (span->pid == 0 || !(seconds >= 0))
-        return; /* it has not run */
-    cluster->mean_seconds = cluster->mean_seconds == 0
-                                ? seconds
-                                : 0.9 * cluster->mean_seconds + 0.1 * seconds;
-}
-
 /* A report of a host. What is no report of a task that we wait for changes nothing; but a
    result is confirmed whenever it comes, so that its host forgets it. */
 static void on_report(struct cluster *cluster, const char *reply,
@@ -420,7 +408,7 @@ static void on_report(struct cluster *cluster, const char *reply,
         return;
     cluster->heard = monotonic_seconds();
     if (report->what == TASK_DONE) {
-        note_seconds(cluster, &report->span);
+        pace_note(&cluster->mean_seconds, &report->span);
         finish_slot(cluster, slot, result_in(cluster, report, text));
     } else {
         set_state(cluster, slot, BEGUN, INFINITY);
@@ -686,10 +674,7 @@ static void signal_workers(struct executor *executor, int signal_number)
 
 static bool accepts(const struct executor *executor, task_fn task)
 {
-    const task_fn *tasks = executor->options.tasks;
-    while (*tasks != NULL && *tasks != task)
-        tasks++;
-    return *tasks != NULL;
+    return executor->options.tasks[position_of(executor, task)] != NULL;
 }
 
 /* ---- Opening and closing ---- */

@@ -166,12 +166,22 @@ bool connection_make_consumer(struct cluster_connection *connection);
 bool connection_pull(struct cluster_connection *connection, const char *inbox,
                      size_t count, double seconds);
 
+/* The subject of a submitter's tasks. */
+void connection_tasks_subject(const struct cluster_connection *connection,
+                              const char *submitter, char subject[LONGEST_SUBJECT]);
+
 /* Removes the tasks of a submitter from the stream. */
 bool connection_purge(struct cluster_connection *connection, const char *submitter);
 
 /* How many tasks of this submitter the stream has; -1: it does not say, -2: there is no
    stream. */
 long connection_count(struct cluster_connection *connection, const char *submitter);
+
+/* Keeps the mean of how long tasks take, in seconds; 0: not known. And how many tasks may
+   wait for a worker that is busy: what it does in the time that a message takes, so that
+   it need not wait for the next one; at most `most`. */
+void pace_note(double *mean_seconds, const struct span *span);
+size_t pace_ahead(double mean_seconds, size_t workers, size_t most);
 
 /* Fill in bytes, or an ID and its NUL, that nobody can guess (getrandom(2)). */
 void fill_at_random(void *bytes, size_t count);

@@ -69,6 +69,25 @@ double cluster_wait_seconds(const struct executor_options *options)
     return seconds > 0 ? seconds : default_wait;
 }
 
+/* ---- How long tasks take ---- */
+
+static const double time_ahead = 0.005; /* how much work may wait for a worker */
+
+void pace_note(double *mean_seconds, const struct span *span)
+{
+    double seconds = span->end - span->start;
+    if (span->pid == 0 || !(seconds >= 0))
+        return; /* it has not run */
+    *mean_seconds = *mean_seconds == 0 ? seconds : 0.9 * *mean_seconds + 0.1 * seconds;
+}
+
+size_t pace_ahead(double mean_seconds, size_t workers, size_t most)
+{
+    if (mean_seconds == 0)
+        return 0;
+    return (size_t)fmin(time_ahead * (double)workers / mean_seconds, (double)most);
+}
+
 /* ---- Who we are ---- */
 
 static void to_hexadecimal(const unsigned char *bytes, size_t count, char *text)
@@ -578,8 +597,8 @@ bool connection_pull(struct cluster_connection *connection, const char *inbox,
     return connection_send(connection, subject, inbox, request, (size_t)length);
 }
 
-static void tasks_subject(const struct cluster_connection *connection,
-                          const char *submitter, char subject[LONGEST_SUBJECT])
+void connection_tasks_subject(const struct cluster_connection *connection,
+                              const char *submitter, char subject[LONGEST_SUBJECT])
 {
     snprintf(subject, LONGEST_SUBJECT, "executor.tasks.%s.%s", connection->build,
              submitter);
@@ -592,7 +611,7 @@ bool connection_purge(struct cluster_connection *connection, const char *submitt
     char subject[LONGEST_SUBJECT];
     jsOptions options = api_options();
     natsStatus status = NATS_OK;
-    tasks_subject(connection, submitter, subject);
+    connection_tasks_subject(connection, submitter, subject);
     while (status == NATS_OK) {
         natsMsg *message = NULL;
         status = js_GetLastMsg(&message, connection->jetstream, STREAM, subject, &options,
@@ -611,7 +630,7 @@ long connection_count(struct cluster_connection *connection, const char *submitt
     jsOptions options = api_options();
     jsStreamInfo *info = NULL;
     jsErrCode error = 0;
-    tasks_subject(connection, submitter, subject);
+    connection_tasks_subject(connection, submitter, subject);
     options.Stream.Info.SubjectsFilter = subject;
     natsStatus status =
         js_GetStreamInfo(&info, connection->jetstream, STREAM, &options, &error);

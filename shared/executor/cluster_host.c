@@ -38,7 +38,6 @@ static const double round_period = 5;  /* for which tasks are asked for */
 static const double round_gap = 0.05;  /* in which nothing is asked for */
 static const double repeat_period = 1; /* of a result that is not confirmed */
 static const double retry_delay = 0.2;
-static const double time_ahead = 0.005; /* how much work may wait here for a worker */
 
 /* A task that has been delivered to us and that we have not acknowledged. */
 struct held {
@@ -201,13 +200,6 @@ static void on_done(struct future *future, void *context)
     connection_post(&held->host->connection, &held->done);
 }
 
-static void note_seconds(struct host *host, const struct span *span)
-{
-    double seconds = span->end - span->start;
-    host->mean_seconds =
-        host->mean_seconds == 0 ? seconds : 0.9 * host->mean_seconds + 0.1 * seconds;
-}
-
 static void done(struct host *host, struct held *held, struct result result)
 {
     if (!held->is_begun_told)
@@ -227,8 +219,7 @@ static void take_result(struct host *host, struct held *held)
     result.text = result.text == NULL ? NULL : strdup(result.text);
     future_free(held->future);
     held->future = NULL;
-    if (result.span.pid != 0)
-        note_seconds(host, &result.span);
+    pace_note(&host->mean_seconds, &result.span);
     done(host, held, result);
 }
 
@@ -444,14 +435,10 @@ static void tell_again(struct host *host, double now)
     }
 }
 
-/* A worker that is free should find a task here if it would have to wait long for one,
-   measured by how long tasks take. */
 static size_t places(const struct host *host)
 {
     size_t workers = executor_workers(host->pool);
-    double ahead =
-        host->mean_seconds == 0 ? 0 : time_ahead * (double)workers / host->mean_seconds;
-    return workers + (size_t)fmin(ahead, MOST_AHEAD);
+    return workers + pace_ahead(host->mean_seconds, workers, MOST_AHEAD);
 }
 
 static void make_consumer(struct host *host, double now)
