@@ -17,8 +17,8 @@
    too, cut after 15 (pthread_setname_np(3)). */
 void worker_set_name(const char *kind, size_t number);
 
-/* Has the names of all workers begin with HOST/ from now on, in this process and in those
-   that it forks. The host's name is cut after 16 characters. */
+/* Puts NAME/ in front of the names of all workers that are set from now on, in this
+   process and in those that it forks. `name` is cut after 16 characters. */
 void worker_set_host(const char *name);
 
 /* The name that worker_set_name() gives, in `name`, which has 40 bytes. */

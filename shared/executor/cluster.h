@@ -127,7 +127,7 @@ bool connection_has_library(void);
 /* Closes it; no message comes any more. Frees those that nobody has taken. */
 void connection_close(struct cluster_connection *connection);
 
-/* Has the messages of a subject come in. */
+/* Subscribes to a subject. */
 bool connection_subscribe(struct cluster_connection *connection, const char *subject);
 
 /* Sends a message, for which an answer may go to `reply` (NULL: none is wanted). Returns

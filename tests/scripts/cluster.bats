@@ -39,7 +39,8 @@ skip_without_cables() {
         skip 'cables need root, who may make network namespaces'
 }
 
-# Has the cluster fetch twelve pages, four of which are held; now each worker holds one.
+# Begins to fetch twelve pages. The site holds four of them; returns when each worker has one
+# of those.
 begin_pages() {
     release
     reset_site
