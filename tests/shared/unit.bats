@@ -10,42 +10,40 @@ teardown_file() {
     stop_site
 }
 
-@test "channel.h: a message arrives whole, whatever interrupts it" {
-    run "$BUILD/tests/channel_test"
+# passes NAME: the test passes, and ends.
+passes() {
+    run timeout "$((LIMIT * 10))" "$BUILD/tests/$1"
     assert_success
+}
+
+@test "channel.h: a message arrives whole, whatever interrupts it" {
+    passes channel_test
 }
 
 @test "charset.h and text.h: what browsers make of a page's bytes" {
-    run "$BUILD/tests/charset_test"
-    assert_success
+    passes charset_test
 }
 
 @test "prescan.h: what a page declares in its first bytes" {
-    run "$BUILD/tests/prescan_test"
-    assert_success
+    passes prescan_test
 }
 
 @test "html.h: what a document says" {
-    run "$BUILD/tests/html_test"
-    assert_success
+    passes html_test
 }
 
 @test "http.h: one client a worker, with threads and after fork()" {
-    run "$BUILD/tests/http_test"
-    assert_success
+    passes http_test
 }
 
 @test "fiber.h and loop.h: what waits is suspended, and resumed" {
-    run "$BUILD/tests/fiber_test"
-    assert_success
+    passes fiber_test
 }
 
 @test "processes.h: how a child ended, in words" {
-    run "$BUILD/tests/processes_test"
-    assert_success
+    passes processes_test
 }
 
 @test "turn.h: one turn for a program's threads and processes" {
-    run "$BUILD/tests/turn_test"
-    assert_success
+    passes turn_test
 }
