@@ -37,12 +37,13 @@ use_program() {
 }
 
 # start_site [OPTION...]: starts the local site; its address is in SITE from then on. The
-# checks of a file share it, and so must not run at once (bats reads that in setup_file).
+# checks of a file share it, and so must not run at once (bats reads that in setup_file). A
+# sanitizer makes programs slow, so pages that wait for one another wait longer.
 start_site() {
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true
     local pipe=$BATS_FILE_TMPDIR/address
     mkfifo "$pipe"
-    "$BUILD/site" --port 0 "$@" >"$pipe" 3>&- &
+    "$BUILD/site" --port 0 ${SANITIZED:+--patience 15000} "$@" >"$pipe" 3>&- &
     SITE_PID=$!
     read -r SITE <"$pipe" || fail "the local site $BUILD/site did not start"
     rm "$pipe"

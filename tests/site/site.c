@@ -52,6 +52,8 @@ static void print_help(void)
          "      --key FILE          its private key (PEM)\n"
          "      --pages DIR         the folder with the files that /file/NAME serves\n"
          "      --short-urls        URLs of 25 KB at most: connections cost less then\n"
+         "      --patience MS       how long a request waits for others, if it does not "
+         "say (default 5000)\n"
          "      --any-host          listen on 127.0.0.2 too, and on all the rest of "
          "127/8\n"
          "      --help              show this");
@@ -63,6 +65,14 @@ static uint16_t parse_port(const char *text)
     if (!parse_number(text, &port) || port > UINT16_MAX)
         errx(WRONG_USAGE, "not a port: '%s'", text);
     return (uint16_t)port;
+}
+
+static uintmax_t parse_patience(const char *text)
+{
+    uintmax_t milliseconds;
+    if (!parse_number(text, &milliseconds))
+        errx(WRONG_USAGE, "not a number of milliseconds: '%s'", text);
+    return milliseconds;
 }
 
 static struct options parse_options(int argc, char **argv)
@@ -77,6 +87,7 @@ static struct options parse_options(int argc, char **argv)
         {"pages", required_argument, NULL, 'd'},
         {"short-urls", no_argument, NULL, 's'},
         {"any-host", no_argument, NULL, 'a'},
+        {"patience", required_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.connection_memory = LONG_URLS,
@@ -108,6 +119,9 @@ static struct options parse_options(int argc, char **argv)
             break;
         case 'a':
             options.any_host = true;
+            break;
+        case 'w':
+            patience = parse_patience(optarg);
             break;
         case 'h':
             print_help();

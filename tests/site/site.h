@@ -145,6 +145,9 @@ enum MHD_Result answer_text(struct request *request, struct reply reply, const c
 
 #define FOREVER UINTMAX_MAX
 
+/* How many milliseconds a request waits for others, if its query does not say. */
+extern uintmax_t patience;
+
 /* Requests that wait for the same thing, the one that came first in front. */
 struct wait_queue {
     TAILQ_HEAD(, request) requests;

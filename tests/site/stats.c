@@ -170,7 +170,7 @@ static enum MHD_Result serve_wait(struct request *request)
         return answer_text(request, (struct reply){.status = 400},
                            PAGE("Wait for what?"));
     if (request->outcome == NOT_WAITED && !is_satisfied(request))
-        return wait_begin(request, &watchers, query_number(request, "within", 5000));
+        return wait_begin(request, &watchers, query_number(request, "within", patience));
     if (request->outcome == EXPIRED)
         return answer_text(request, (struct reply){.status = 503}, PAGE("Not reached"));
     return serve_stats(request);

@@ -15,6 +15,8 @@
 #define NEVER INT64_MAX
 #define GROUPS 64
 
+uintmax_t patience = 5000;
+
 static int epoll_instance;
 static bool resumed; /* somebody, whom MHD has not yet seen to */
 
@@ -194,7 +196,7 @@ static enum MHD_Result serve_gather(struct request *request)
         if (queue == NULL)
             return answer_text(request, (struct reply){.status = 503}, PAGE("No room"));
         if (queue->count + 1 < request->number)
-            return wait_begin(request, queue, query_number(request, "within", 5000));
+            return wait_begin(request, queue, query_number(request, "within", patience));
         release(queue, request->number);
     }
     if (request->outcome == EXPIRED)
