@@ -2,11 +2,14 @@
 
 load ../helper
 
-# cases_hold GROUP. Without memory, malloc is to return NULL with a sanitizer too. What
-# a sanitizer finds in a worker's process shows in the output only.
+# cases_hold GROUP: on each kind of pool; with WITHOUT_CLUSTER, on all but clusters. Without
+# memory, malloc is to return NULL with a sanitizer too. What a sanitizer finds in a worker's
+# process shows in the output only.
 cases_hold() {
+    local -a kinds=('*')
+    [[ -z ${WITHOUT_CLUSTER:-} ]] || kinds=('thread pool' 'process pool' 'event loop')
     run env ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1:die_after_fork=0 \
-        timeout "$((LIMIT * 10))" "$BUILD/tests/executor_test" "*: $1: *"
+        timeout "$((LIMIT * 10))" "$BUILD/tests/executor_test" "${kinds[@]/%/: $1: *}"
     assert_success
     assert_output --regexp 'PASSED  \] [1-9][0-9]* test'
     refute_output --partial Sanitizer
