@@ -108,7 +108,7 @@ remember_command() {
     ran="${*:1:5}"
     ran=${ran/"$PROGRAM"/"${PROGRAM##*/}"}
     ((${#ran} <= 300)) || ran=${ran:0:300}...
-    (($# <= 5)) || ran+=" ... (and $(($# - 5)) words more)"
+    (($# <= 5)) || ran+=" ... (and $(($# - 5)) more)"
 }
 
 # end [SIGNAL]: waits for the program that was begun, after a signal if one is given; sets
