@@ -77,9 +77,47 @@ lessons() {
     for lesson in $(lessons); do
         assert_equal "$(grep -c '</svg>' "figures/$lesson/timeline.svg")" 1
         assert_equal "$(grep -c '>talkpython<' "figures/$lesson/timeline.svg")" 1
+        is_plausible "figures/$lesson/trace.json"
     done
     assert_equal "$(grep -c '>talkpython<' figures/timelines.svg)" "$(lessons | wc -l)"
     run "$ROOT/scripts/figures" --nonsense
     assert_status 2
     assert_output "scripts/figures: there is no option '--nonsense' (--help says more)"
+    run "$ROOT/scripts/figures" --draw 'no such folder'
+    assert_status 1
+    assert_output --regexp '^scripts/figures: there is no no such folder/01-.*/trace.json; without --draw, '
+}
+
+# is_plausible TRACE: it has all that the lesson's program prints, with the local site's address as
+# the READMEs have it, and nothing comes before its cause.
+is_plausible() {
+    local lines
+    lines=$(jq --raw-output '.[] | select(.cat == "output").name' "$1")
+    assert_equal "$(grep -c '^Getting title from 127.0.0.1:8080/' <<<"$lines")" 5
+    assert_equal "$(grep $'^http://127.0.0.1:8080/.*\t' <<<"$lines" | cut -f 2 | sort)" \
+        "$(printf '%s\n' NONE 'Python Bytes Podcast' 'Python Tutorials – Real Python' \
+            'Talk Python To Me Podcast' 'Talk Python Training')"
+    assert_regex "$(tail -n 1 <<<"$lines")" '^5 of 5 pages fetched in '
+    assert_equal "$(jq '. as $all | [.[] | select(.cat == "page") as $page | $all[] |
+        select(.cat == "output") |
+        select((.name | startswith("Getting title from \($page.name),")) and .ts < $page.ts or
+               (.name | startswith("http://\($page.name)\t")) and .ts < $page.ts + $page.dur)]' \
+        "$1")" '[]'
+}
+
+@test "the pictures in the READMEs are drawn from the traces beside them" {
+    local lesson
+    for lesson in $(lessons); do
+        is_plausible "$ROOT/lessons/$lesson/trace.json"
+        mkdir -p "figures/$lesson"
+        cp "$ROOT/lessons/$lesson/trace.json" "figures/$lesson"
+    done
+    run "$ROOT/scripts/figures" --draw figures
+    assert_status 0
+    cmp <(grep '<desc>' figures/timelines.svg) <(grep '<desc>' "$ROOT/lessons/timelines.svg") ||
+        skip 'another version of gnuplot has drawn them'
+    for lesson in $(lessons); do
+        cmp "figures/$lesson/timeline.svg" "$ROOT/lessons/$lesson/timeline.svg"
+    done
+    cmp figures/timelines.svg "$ROOT/lessons/timelines.svg"
 }
