@@ -9,7 +9,7 @@ setup_file() {
     export SMALL_COURSE=$BATS_FILE_TMPDIR/course
     local identity=(-c user.name=checks -c user.email=checks@localhost)
     mkdir "$SMALL_COURSE"
-    (cd "$ROOT" && cp --parents README.md lessons/0[12]-*/main.c "$SMALL_COURSE")
+    (cd "$ROOT" && cp --parents README.md lessons/0[12]-*/{main.c,trace.json} "$SMALL_COURSE")
     git -C "$SMALL_COURSE" init --quiet
     git -C "$SMALL_COURSE" add .
     git -C "$SMALL_COURSE" "${identity[@]}" commit --quiet --message 'As it is'
@@ -108,10 +108,18 @@ assert_ended() {
 ## Check yourself
 ## The difference in numbers
 ## A walk through the code
+## Predict, then look
 ## Run it
 ## Break it
 ## Exercises
 ## Further reading'
+    done
+}
+
+@test "each lesson asks two or three questions before its run, with folded answers" {
+    local readme
+    for readme in "$ROOT"/lessons/*/README.md; do
+        assert_regex "$(sed -n '/^## Predict/,/^## Run it/p' "$readme" | grep -c '^<details>')" '^[23]$'
     done
 }
 
@@ -189,6 +197,48 @@ END
     touch "$BATS_TEST_TMPDIR/there"
     check <<<$'text\n[it](there) and [out](https://example.org/), ![no picture](not/there)'
     is_wrong 2 'this leads nowhere: not/there'
+}
+
+@test "a number that a trace says otherwise is wrong, with the decimals that are shown" {
+    local took asked='<!-- trace 01: seconds -->'
+    took=$(jq -L "$ROOT/tests/prose" 'include "trace"; seconds' "$ROOT"/lessons/01-*/trace.json)
+    check <<<"0.1, and 2$asked, $(printf %.2f "$took")$asked seconds"
+    assert_output ''
+    assert_success
+    check <<<$'text\n'"$(printf %.2f "$took"), 0.13$asked"
+    is_wrong 2 "the trace of lesson 01 says $(printf %.2f "$took") here, not 0.13"
+    check <<<"10$asked"
+    is_wrong 1 "the trace of lesson 01 says 2 here, not 10"
+}
+
+@test "a word that a trace says otherwise is wrong" {
+    check <<<'`main`<!-- trace 01: pages[0].worker -->, and `pythonbytes`<!-- trace 01: before("google") -->'
+    assert_output ''
+    assert_success
+    check <<<'`talkpython`<!-- trace 01: before("google") -->'
+    is_wrong 1 'the trace of lesson 01 says pythonbytes here, not talkpython'
+    check <<<'google<!-- trace 01: before("realpython") -->'
+    is_wrong 1 'the trace of lesson 01 says google here, not nothing'
+}
+
+@test "a question to a trace that has no answer is wrong" {
+    check <<<'1<!-- trace 03: seconds -->'
+    is_wrong 1 'there is no trace of lesson 03'
+    check <<<'1<!-- trace: seconds -->'
+    is_wrong 1 'this is not <!-- trace NN: EXPRESSION -->, on one line'
+    check <<<'5<!-- trace 01: pages[].begin -->'
+    is_wrong 1 'this is not one value, but 5: pages[].begin'
+    check <<<'1<!-- trace 01: second -->'
+    assert_failure 1
+    assert_line --index 0 --partial 'README.md:1: jq cannot tell second: '
+}
+
+@test "a folded answer that asks no trace is wrong" {
+    check <<<$'<details><summary>Answer</summary>\n\n5 pages\n\n</details>'
+    is_wrong 5 'nothing in this answer is compared with a trace'
+    check <<<$'<details>\n5<!-- trace 01: pages | length -->\n</details>'
+    assert_output ''
+    assert_success
 }
 
 @test "a session goes on in one shell from block to block, in the course's folder" {

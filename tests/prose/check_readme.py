@@ -7,6 +7,7 @@ LIMIT in the environment is how many seconds a command may take (120); COURSE is
 to take for the repository, in the checks of this program.
 """
 
+import json
 import os
 import re
 import select
@@ -36,6 +37,9 @@ MASKS = [(re.compile(pattern), mask) for pattern, mask in [
 ]]
 COUNTED = {"PID": re.compile(r"PID: (\d+)"), "worker": re.compile(r"worker:? ((?:[a-z0-9-]+/)?[a-z]+-\d+)")}
 FLOATING = re.compile(r"Getting title from .*, worker: ([a-z0-9-]+/)?(thread|process)-N$")
+
+# In prose: a question to a lesson's trace, and what can be compared with its answer.
+ASKED = re.compile(r"<!-- trace (\d\d): (.*?) -->|`([^`]+)`|(\d+(?:\.\d+)?)")
 
 # The shell: reads commands that end in NUL; prints NUL behind the output of each.
 READER = r"""
@@ -72,6 +76,7 @@ class Block:
 def read_blocks(readme):
     blocks = []
     block = None
+    answers = Answers()
     for number, line in enumerate(readme.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
             if block is None:
@@ -84,6 +89,7 @@ def read_blocks(readme):
             block.lines.append(line)
         else:
             check_prose(readme, number, line)
+            answers.check(number, line)
     if block is not None:
         raise Wrong(block.line - 1, "this block has no end")
     return blocks
@@ -118,6 +124,54 @@ def split_at(is_separator, block):
         else:
             pieces[-1][1].append(line)
     return [piece for piece in pieces if piece[1]]
+
+
+# ---- What traces say -------------------------------------------------------------------
+
+class Answers:
+    """Compares what stands before each question to a trace with its answer."""
+
+    def __init__(self):
+        self.shown = None  # the last number or `word`
+        self.is_asked = True  # whether a trace was asked since the last <details>
+
+    def check(self, number, line):
+        if line.count("<!-- trace") != len(re.findall(r"<!-- trace \d\d: .*? -->", line)):
+            raise Wrong(number, "this is not <!-- trace NN: EXPRESSION -->, on one line")
+        if "<details>" in line:
+            self.is_asked = False
+        for lesson, expression, word, numeral in ASKED.findall(line):
+            if expression:
+                self.is_asked = True
+                self.compare(number, lesson, ask_trace(number, lesson, expression))
+            else:
+                self.shown = word or numeral
+        if "</details>" in line and not self.is_asked:
+            raise Wrong(number, "nothing in this answer is compared with a trace")
+
+    def compare(self, number, lesson, value):
+        """A number counts with as many decimals as are shown."""
+        shown = self.shown or "nothing"
+        if isinstance(value, (int, float)) and re.fullmatch(r"\d+(\.\d+)?", shown):
+            value = f"{value:.{len(shown.partition('.')[2])}f}"
+        if value != shown:
+            raise Wrong(number, f"the trace of lesson {lesson} says {value} here, not {shown}")
+
+
+def ask_trace(number, lesson, expression):
+    trace = next(ROOT.glob(f"lessons/{lesson}-*/trace.json"), None)
+    if trace is None:
+        raise Wrong(number, f"there is no trace of lesson {lesson}")
+    asked = subprocess.run(
+        ["jq", "-L", Path(__file__).parent, f'include "trace"; {expression}', trace],
+        capture_output=True, encoding="utf-8", check=False)
+    if asked.returncode != 0:
+        raise Wrong(number, f"jq cannot tell {expression}: {asked.stderr.strip()}")
+    try:
+        return json.loads(asked.stdout)
+    except json.JSONDecodeError:
+        raise Wrong(number, f"this is not one value, but {len(asked.stdout.splitlines())}: "
+                            f"{expression}") from None
 
 
 # ---- Code ------------------------------------------------------------------------------
