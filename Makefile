@@ -158,6 +158,9 @@ check-%: ## check one lesson: make check-02
 	scripts/check $*
 figures: ## draw the timelines in the READMEs anew
 	scripts/figures
+.PHONY: record
+record: ## record scripts/learn watch anew, for the README
+	scripts/record
 diff-%: ## show what a lesson changes: make diff-03
 	@scripts/diff $*
 lint: ## look for what the compilers do not mind
