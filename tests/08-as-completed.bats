@@ -92,7 +92,7 @@ error: $SITE/hold: not fetched within 1 s"
 }
 
 @test "--timeout holds for each page" {
-    times_out_page_by_page_as_they_arrive
+    times_out_page_by_page
 }
 
 @test "its help says that --workers is the size of its pool" {

@@ -95,7 +95,7 @@ asleep() {
 }
 
 @test "--timeout holds for each page" {
-    times_out_page_by_page_as_they_arrive
+    times_out_page_by_page
 }
 
 @test "its help says what --workers means here" {

@@ -54,8 +54,11 @@ static void one_worker_runs_tasks_in_the_order_of_their_submission(void)
 {
     struct executor *executor = pool->open(1);
     struct future *futures[100];
-    for (size_t i = 0; i < 100; i++)
+    futures[0] = submit(executor, hold, "");
+    has_begun(1);
+    for (size_t i = 1; i < 100; i++)
         futures[i] = submit(executor, echo, "");
+    release(1);
     for (size_t i = 1; i < 100; i++)
         assert_true(future_result(futures[i])->span.start >=
                     future_result(futures[i - 1])->span.end);

@@ -69,7 +69,7 @@ hold_in_a_loop() {
         urls+=("http://name-$i.silent/" "$SITE/page/$i")
     done
     urls+=("http://localhost:${SITE##*:}/page/101")
-    fetch_preloading names NAMES_ASKED="$asked" -- --quiet --workers 50 --timeout 0.3 \
+    fetch_preloading names NAMES_ASKED="$asked" -- --quiet --workers 50 --timeout 1.5 \
         "${urls[@]}"
     assert_is 'the number of pages of 101 that came' "$(grep -c 'Page' <<<"$output")" 101
     assert_is 'the number of names that were looked up' "$(wc -l <"$asked")" 32

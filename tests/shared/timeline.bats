@@ -130,11 +130,11 @@ lessons() {
 }
 
 @test "a request that fails ends in the phase to which it came" {
-    trace 01-sequential --timeout 0.3 "$SITE/silent"
+    trace 01-sequential --timeout 1 "$SITE/silent"
     holds '[.[] | select(.cat == "phase").name] | last == "first byte"'
     trace 01-sequential http://127.0.0.1:1/
     holds '[.[] | select(.cat == "phase").name] | last == "connect"'
-    trace 01-sequential --timeout 0.3 "$SITE/stall?body=x"
+    trace 01-sequential --timeout 1 "$SITE/stall?body=x"
     holds '[.[] | select(.cat == "phase").name] | last == "body"'
 }
 
