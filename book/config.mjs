@@ -65,6 +65,9 @@ function extend(markdown) {
       return html + placeLink(info, tokens[index].content, rest[1])
     },
     code_block: (...all) => indented(...all).replace('<pre', '<pre class="code" tabindex="0"'),
+    // The corner of a table may be empty, but then it is no header.
+    th_open: (tokens, index) => (tokens[index + 1].content === '' ? '<td>' : '<th>'),
+    th_close: (tokens, index) => (tokens[index - 1].content === '' ? '</td>' : '</th>'),
     // The name of a file that has a page is a link to it.
     code_inline(tokens, index, ...rest) {
       const html = quoted(tokens, index, ...rest)
@@ -87,12 +90,14 @@ function placeLink(info, content, env) {
 
 // ---- The site --------------------------------------------------------------------------------
 
-// From a folder of any name: nothing begins at the root of the server.
+// From a folder of any name: nothing begins at the root of the server. And a folder's page is
+// named, for those who open the files without a server.
 function withRelativeLinks(html, page) {
   const root = '../'.repeat(page.split('/').length - 1) || './'
   return html
     .replace(/^.*vp-icons\.css.*\n/m, '')
-    .replace(/(<[a-z][^<>]*? (?:href|src|data-traces)=")\/(?!\/)([^"]*)/g, `$1${root}$2`)
+    .replace(/(<[a-z][^<>]*? (?:href|src|data-traces)=")\/(?!\/)/g, `$1${root}`)
+    .replace(/(<a [^<>]*?href="[^":#]*\/)(?=["#])/g, '$1index.html')
 }
 
 const title = readFileSync(join(repository, 'README.md'), 'utf8').match(/^# (.*)$/m)[1]

@@ -185,7 +185,7 @@ function difference({ explanation, unified, side }) {
 ${explanation ?? ''}
 
 </div>
-<div class="diff" v-pre tabindex="0" role="region" aria-label="difference">${unified}${side}</div>
+<div class="diff" v-pre tabindex="0" role="group" aria-label="difference">${unified}${side}</div>
 </div>`
 }
 

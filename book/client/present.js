@@ -8,7 +8,7 @@ let steps
 let current
 
 export function run() {
-  steps = [...document.querySelectorAll('.step')]
+  steps = [...document.querySelectorAll('.step:not(figure)'), ...document.querySelectorAll('figure.step')]
   if (steps.length === 0) return
   document.body.classList.add('presenting')
   document.body.append(makeControls())
@@ -21,10 +21,12 @@ function makeControls() {
   controls.className = 'steps'
   controls.setAttribute('aria-label', 'Steps')
   controls.innerHTML = `
+    <h1></h1>
     <button type="button" aria-label="Back">←</button>
     <span role="status"></span>
     <button type="button" aria-label="Forth">→</button>
     <button type="button" aria-label="End">✕</button>`
+  controls.querySelector('h1').textContent = document.title
   const [back, forth, close] = controls.querySelectorAll('button')
   back.addEventListener('click', () => show(current - 1))
   forth.addEventListener('click', () => show(current + 1))
