@@ -6,6 +6,7 @@ import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCssVariablesTheme } from 'shiki'
 import { defineConfig } from 'vitepress'
+import { generate } from '../../book/generate.mjs'
 import { placeOf } from './blocks.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -88,6 +89,20 @@ function placeLink(info, content, env) {
   return `<a class="place" href="${page}#L${line}">${page ? file : 'main.c'}, line ${line}</a>`
 }
 
+// ---- While writing ---------------------------------------------------------------------------
+
+// scripts/book --serve: what has changed is generated anew, and VitePress shows it.
+const regenerate = {
+  name: 'regenerate',
+  configureServer({ watcher }) {
+    const sources = ['README.md', 'CONTRIBUTING.md', 'bench', 'book', 'lessons', 'shared', 'tests']
+    watcher.add(sources.map((name) => join(repository, name)))
+    watcher.on('change', (file) => {
+      if (!file.startsWith(dirname(here))) generate(repository, dirname(here))
+    })
+  }
+}
+
 // ---- The site --------------------------------------------------------------------------------
 
 // From a folder of any name: nothing begins at the root of the server. And a folder's page is
@@ -116,6 +131,7 @@ export default defineConfig({
     headers: { level: [2, 2] },
     config: extend
   },
+  vite: { plugins: [regenerate] },
   themeConfig: {
     lessons: entriesOf((path) => /^lessons\/[^/]+\/README\.md$/.test(path)),
     more: entriesOf((path) => path.endsWith('.md') && !path.startsWith('lessons/') && path !== 'README.md'),

@@ -77,5 +77,5 @@ function draw(file, part, outputFormat) {
     .split('\f')
     .map((cells) => cells.trimEnd().split('\n'))
   const rows = left.map((cells, i) => `<tr>${cells}${right?.[i] ?? ''}</tr>`)
-  return `<table class="${outputFormat}">${rows.join('')}</table>`
+  return `<table class="${outputFormat}"><tbody>${rows.join('')}</tbody></table>`
 }

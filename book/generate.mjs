@@ -5,7 +5,7 @@
 // usage: node generate.mjs REPOSITORY TARGET
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { optimize } from 'svgo'
@@ -46,8 +46,10 @@ function write(path, text) {
   if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text)
 }
 
+// A file, or all that is in a folder.
 function copy(from, to) {
-  if (existsSync(join(repository, from))) cpSync(join(repository, from), join(target, to), { recursive: true })
+  if (isFile(from)) write(to, read(from))
+  else for (const name of readdirSync(join(repository, from))) copy(`${from}/${name}`, `${to}/${name}`)
 }
 
 function isFile(path) {
@@ -55,12 +57,16 @@ function isFile(path) {
   return existsSync(file) && statSync(file).isFile()
 }
 
+function hasReplay() {
+  return isFile('book/replay/replay.js')
+}
+
 function copyTheme() {
   copy('book/config.mjs', '.vitepress/config.mjs')
   copy('book/blocks.mjs', '.vitepress/blocks.mjs')
   copy('book/theme', '.vitepress/theme')
   copy('book/client', 'public')
-  copy('book/replay', 'public/replay')
+  if (hasReplay()) copy('book/replay', 'public/replay')
 }
 
 // ---- Pages -----------------------------------------------------------------------------------
@@ -147,7 +153,7 @@ function writeTraces() {
 
 // The picture of a run is where the run can be watched.
 function asReplay(text, name) {
-  const kind = isFile(`lessons/${name}/trace.json`) && isFile('book/replay/replay.js') ? 'replay step' : 'step'
+  const kind = isFile(`lessons/${name}/trace.json`) && hasReplay() ? 'replay step' : 'step'
   return text.replace(
     /^<img src="[^"]*timeline\.svg"[^>]*>$/m,
     (picture) => `<figure class="${kind}" data-lesson="${name}" data-traces="/traces/">${picture}</figure>`

@@ -2,7 +2,7 @@
 // declaration, as Markdown.
 
 // In a comment, only `quotes` are Markdown.
-const QUOTED_OR_SPECIAL = /`[^`]*`|[<*[\]{}#]/g
+const QUOTED_OR_SPECIAL = /`[^`]*`|[<*[\]{}]/g
 
 const COMMENT = /^\/\*([^]*?)\*\/\n/gm
 
@@ -47,14 +47,19 @@ function nameOf(declaration) {
   )
 }
 
-// Paragraphs are Markdown's too, and what is indented is code.
+// Paragraphs and lists are Markdown's too. What else is indented, or has columns, is a drawing.
 function textOf(comment) {
-  return comment
-    .split('\n')
-    .map((line) => line.replace(/^ \* ?/, '').replace(/^ {1,3}(?=\S)/, '').trimEnd())
-    .map((line) => (line.startsWith('    ') ? line : line.replace(QUOTED_OR_SPECIAL, escape)))
-    .join('\n')
-    .trim()
+  const margin = comment.includes('\n *') ? /^ \* ?/gm : /^ {1,3}/gm
+  const paragraphs = comment.replace(margin, '').trimEnd().split(/\n\s*\n/)
+  return paragraphs.map(paragraphOf).join('\n\n')
+}
+
+function paragraphOf(text) {
+  const lines = text.split('\n').filter((line) => line !== '')
+  const indent = Math.min(...lines.map((line) => line.search(/\S/)))
+  const plain = lines.map((line) => line.slice(indent)).join('\n')
+  const isDrawing = (indent > 0 && !plain.startsWith('- ')) || /\S {3,}\S/.test(plain)
+  return isDrawing ? plain.replace(/^/gm, '    ') : plain.replace(QUOTED_OR_SPECIAL, escape)
 }
 
 function escape(match) {

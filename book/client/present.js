@@ -9,7 +9,7 @@ let current
 
 export function run() {
   steps = [...document.querySelectorAll('.step:not(figure)'), ...document.querySelectorAll('figure.step')]
-  if (steps.length === 0) return
+  if (steps.length === 0 || document.querySelector('.steps') !== null) return
   document.body.classList.add('presenting')
   document.body.append(makeControls())
   document.addEventListener('keydown', onKey)

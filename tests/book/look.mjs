@@ -6,11 +6,10 @@
  *
  * PACKAGES is the folder with node_modules in it, SITE the folder that scripts/book has made.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { serve } from './server.mjs';
 
 const [packages, executablePath, site] = process.argv.slice(2);
 const require = createRequire(join(packages, 'x.js'));
@@ -27,13 +26,11 @@ const lessons = files.filter(file => /^lessons\/[^/]+\/index\.html$/.test(file))
 
 /* What a page says of itself. Runs in the page. */
 function describe() {
-    const root = new URL('.', location).href;
     return {
         ids: [...document.querySelectorAll('[id]')].map(element => element.id),
         links: [...document.querySelectorAll('a[href]')].map(link => link.href),
         images: [...document.images].filter(image => image.complete && image.naturalWidth === 0)
             .map(image => image.src),
-        root,
     };
 }
 
@@ -46,17 +43,6 @@ function findHidden() {
 
 function report(thing, ...problems) {
     (found[thing] ??= []).push(...problems);
-}
-
-// ---- The server ----------------------------------------------------------------------------
-
-/* A plain one, which compresses nothing; the site is in a folder of it. */
-async function serve() {
-    const server = spawn('python3', ['-u', '-m', 'http.server', '0', '--bind', '127.0.0.1',
-                                     '--directory', dirname(site)], { stdio: ['ignore', 'pipe', 'ignore'] });
-    const [line] = await once(server.stdout, 'data');
-    const port = String(line).match(/port (\d+)/)[1];
-    return { server, root: `http://127.0.0.1:${port}/${encodeURIComponent(basename(site))}/` };
 }
 
 // ---- Looking at each page ------------------------------------------------------------------
@@ -225,7 +211,9 @@ async function attempt(thing, action) {
     await action().catch(error => report(thing, error.message));
 }
 
-const { server, root } = await serve();
+// The site is in a folder of the server's.
+const server = await serve(dirname(site));
+const root = `${server.address}${encodeURIComponent(basename(site))}/`;
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 try {
     const described = new Map();
@@ -245,5 +233,5 @@ try {
     process.stdout.write(JSON.stringify(found, null, 1));
 } finally {
     await browser.close();
-    server.kill();
+    server.stop();
 }
