@@ -55,7 +55,7 @@ BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
 .PHONY: all lessons site unit-tests fuzzers bench program executor-test run cluster test learn watch \
-	figures fuzz lint tidy format clean help compile_commands.json
+	book 	figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -156,6 +156,8 @@ watch: ## check my program at every save
 	@scripts/learn watch
 check-%: ## check one lesson: make check-02
 	scripts/check $*
+book: ## make a web site of the course, in build/book
+	scripts/book
 figures: ## draw the timelines in the READMEs anew
 	scripts/figures
 .PHONY: record

@@ -2,16 +2,17 @@
  * Looks at all pages of the site in Chromium, in one go, and prints what is wrong: a JSON object that has,
  * for each thing that is looked for, a list of what was found. book.bats says what they mean.
  *
- * usage: node look.mjs PACKAGES CHROMIUM SITE
+ * usage: node look.mjs PACKAGES CHROMIUM SITE SECONDS
  *
- * PACKAGES is the folder with node_modules in it, SITE the folder that scripts/book has made.
+ * PACKAGES is the folder with node_modules in it, SITE the folder that scripts/book has made. What has not come after
+ * so many seconds does not come.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { serve } from './server.mjs';
 
-const [packages, executablePath, site] = process.argv.slice(2);
+const [packages, executablePath, site, patience] = process.argv.slice(2);
 const require = createRequire(join(packages, 'x.js'));
 const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -50,7 +51,7 @@ function report(thing, ...problems) {
 /* Opens the page, and notes what goes wrong while it is open. */
 async function open(context, address, thing) {
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(1e3 * patience);
     const problem = text => report(thing, `${address}: ${text}`);
     page.on('console', message => message.type() === 'error' && problem(message.text()));
     page.on('pageerror', error => problem(error));
@@ -173,7 +174,7 @@ async function copy(context, root) {
     await session.getByRole('button').click();
     await page.getByRole('button', { name: 'Copied' }).waitFor();
     const text = await page.evaluate(() => navigator.clipboard.readText());
-    if (!text.startsWith('make\nbuild/site ') || text.includes('Waiting for downloads'))
+    if (!text.startsWith('make\nbuild/site ') || text.includes('for downloads'))
         report('copy', text);
     await page.close();
 }
@@ -182,7 +183,7 @@ async function copy(context, root) {
 async function replay(context, root, file) {
     const page = await open(context, root + file, 'errors');
     const [lesson] = file.match(/\d[^/]+/);
-    const trace = JSON.parse(readFileSync(join(site, 'traces', `${lesson}.json`)));
+    const trace = JSON.parse(readFileSync(new URL(`../../lessons/${lesson}/trace.json`, import.meta.url)));
     const printed = trace.filter(event => event.cat === 'output').map(event => event.name);
     const seen = () => page.locator('.replay-output span').evaluateAll(lines => lines.filter(line =>
         line.checkVisibility({ visibilityProperty: true })).map(line => line.textContent));
