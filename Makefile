@@ -55,7 +55,7 @@ BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
 .PHONY: all lessons site unit-tests fuzzers bench program executor-test run cluster test learn watch \
-	book 	figures fuzz lint tidy format clean help compile_commands.json
+	book figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
