@@ -62,7 +62,10 @@ function extend(markdown) {
     // Buttons need JavaScript, so client/book.js adds them.
     fence(tokens, index, ...rest) {
       const info = tokens[index].info
-      const html = fence(tokens, index, ...rest).replace(/<button[^>]*><\/button><span class="lang">.*?<\/span>/, '')
+      const html = fence(tokens, index, ...rest).replace(
+        /<button[^>]*><\/button><span class="lang">.*?<\/span>/,
+        ''
+      )
       return html + placeLink(info, tokens[index].content, rest[1])
     },
     code_block: (...all) => indented(...all).replace('<pre', '<pre class="code" tabindex="0"'),
@@ -85,7 +88,11 @@ function placeLink(info, content, env) {
   if (file === undefined) return ''
   const source = readFileSync(join(repository, file), 'utf8').split('\n')
   const [line] = placeOf(content.trimEnd().split('\n'), source)
-  const page = posix.join(posix.dirname(file), 'index.md') === env.relativePath ? '' : `/${posix.dirname(file)}/index.html`
+  if (line === undefined) return ''
+  const page =
+    posix.join(posix.dirname(file), 'index.md') === env.relativePath
+      ? ''
+      : `/${posix.dirname(file)}/index.html`
   return `<a class="place" href="${page}#L${line}">${page ? file : 'main.c'}, line ${line}</a>`
 }
 
@@ -139,7 +146,11 @@ export default defineConfig({
   },
   head: [
     ['link', { rel: 'icon', href: 'data:,' }],
-    ['script', {}, "const theme = localStorage.getItem('theme'); if (theme) document.documentElement.className = theme"],
+    [
+      'script',
+      {},
+      "const theme = localStorage.getItem('theme'); if (theme) document.documentElement.className = theme"
+    ],
     ['script', { type: 'module', src: '/book.js' }]
   ],
   transformHtml: (html, file, { page }) => withRelativeLinks(html, page)

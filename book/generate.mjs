@@ -5,7 +5,7 @@
 // usage: node generate.mjs REPOSITORY TARGET
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { optimize } from 'svgo'
@@ -117,12 +117,15 @@ function markdownOf(path) {
       addPage(linked)
       return `${text}(/${pageOf(linked)}${anchor})`
     })
-    .replace(/<img src="([^":/][^":]*)"([^>]*)>/g, (_, file, rest) => image(posix.join(dirname(path), file), rest))
+    .replace(/<img src="([^":/][^":]*)"([^>]*)>/g, (_, file, rest) =>
+      image(posix.join(dirname(path), file), rest)
+    )
 }
 
 // gnuplot's pictures are five times as long as they need to be.
 function image(path, attributes) {
-  write(join('public', path), optimize(read(path), { multipass: true }).data)
+  if (path.endsWith('.svg')) write(join('public', path), optimize(read(path), { multipass: true }).data)
+  else cpSync(join(repository, path), join(target, 'public', path))
   return `<img src="/${path}" loading="lazy" ${attributes.trim()}>`
 }
 
@@ -175,7 +178,9 @@ function differenceSection(folder) {
   for (const block of blocks) {
     for (const line of placeOf(block.code, source)) explained.set(line, block.prose)
   }
-  const patch = execFileSync(join(repository, 'scripts/diff'), [posix.basename(folder)], { encoding: 'utf8' })
+  const patch = execFileSync(join(repository, 'scripts/diff'), [posix.basename(folder)], {
+    encoding: 'utf8'
+  })
   const before = patch.match(/^--- a\/lessons\/0*(\d+)/m)?.[1]
   return [
     before ? `## The difference to lesson ${before}` : '## The program, piece by piece',

@@ -50,7 +50,10 @@ function nameOf(declaration) {
 // Paragraphs and lists are Markdown's too. What else is indented, or has columns, is a drawing.
 function textOf(comment) {
   const margin = comment.includes('\n *') ? /^ \* ?/gm : /^ {1,3}/gm
-  const paragraphs = comment.replace(margin, '').trimEnd().split(/\n\s*\n/)
+  const paragraphs = comment
+    .replace(margin, '')
+    .trimEnd()
+    .split(/\n\s*\n/)
   return paragraphs.map(paragraphOf).join('\n\n')
 }
 

@@ -6,9 +6,9 @@ const root = new URL('.', import.meta.url)
 function enhance() {
   addTools()
   addCopyButtons()
-  rememberView()
   if (new URLSearchParams(location.search).has('present')) begin('present')
   if (document.querySelector('figure.replay')) begin('replays')
+  rememberView()
 }
 
 window.enhance = enhance // for VitePress while writing, which shows page after page
@@ -35,7 +35,10 @@ function addTools() {
   if (tools === null || tools.children.length > 0) return
   const theme = makeButton('◐', changeTheme)
   theme.title = theme.ariaLabel = 'Light or dark'
-  tools.append(makeButton('Search', () => begin('search')), theme)
+  tools.append(
+    makeButton('Search', () => begin('search')),
+    theme
+  )
   document.addEventListener('keydown', (event) => {
     if (event.key === 'k' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
@@ -46,7 +49,8 @@ function addTools() {
 
 function changeTheme() {
   const { classList } = document.documentElement
-  const isDark = classList.contains('dark') ||
+  const isDark =
+    classList.contains('dark') ||
     (!classList.contains('light') && matchMedia('(prefers-color-scheme: dark)').matches)
   classList.remove('dark', 'light')
   classList.add(isDark ? 'light' : 'dark')
@@ -72,7 +76,10 @@ function textOf(block) {
   for (const number of code.querySelectorAll('.number')) number.remove()
   if (!block.classList.contains('language-console')) return code.textContent
   const lines = code.textContent.split('\n')
-  return lines.filter((line) => /^[$>] /.test(line)).map((line) => line.slice(2)).join('\n')
+  return lines
+    .filter((line) => /^[$>] /.test(line))
+    .map((line) => line.slice(2))
+    .join('\n')
 }
 
 // ---- Differences -----------------------------------------------------------------------------

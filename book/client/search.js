@@ -41,9 +41,8 @@ function entryOf(page) {
   const best = page.sub_results.find((section) => section.url.includes('#')) ?? page
   const link = document.createElement('a')
   link.href = best.url
-  link.textContent = best.title === page.meta.title || best === page
-    ? page.meta.title
-    : `${page.meta.title}: ${best.title}`
+  link.textContent =
+    best.title === page.meta.title || best === page ? page.meta.title : `${page.meta.title}: ${best.title}`
   const excerpt = document.createElement('p')
   excerpt.innerHTML = best.excerpt // escaped by Pagefind, but for its own <mark>
   const entry = document.createElement('li')
