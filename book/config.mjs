@@ -131,7 +131,6 @@ export default defineConfig({
   lang: 'en',
   mpa: true,
   appearance: false,
-  vue: { template: { compilerOptions: { whitespace: 'preserve' } } }, // the differences are code
   markdown: {
     theme: createCssVariablesTheme({ name: 'variables', variablePrefix: '--c-' }),
     codeTransformers: [classes],

@@ -189,14 +189,18 @@ function differenceSection(folder) {
   ].join('\n\n')
 }
 
+// v-html, since Vue's templates have no indentation.
 function difference({ explanation, unified, side }) {
+  const html = JSON.stringify(unified + side)
+    .replaceAll('&', '&amp;')
+    .replaceAll('"', '&quot;')
   return `<div class="step hunk">
 <div class="why">
 
 ${explanation ?? ''}
 
 </div>
-<div class="diff" v-pre tabindex="0" role="group" aria-label="difference">${unified}${side}</div>
+<div class="diff" tabindex="0" role="group" aria-label="difference" v-html="${html}"></div>
 </div>`
 }
 

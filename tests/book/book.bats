@@ -82,6 +82,10 @@ nothing_found() {
     nothing_found copy
 }
 
+@test "a lesson's page has each line of its program, and of what scripts/diff says" {
+    nothing_found differences
+}
+
 @test "each replay ends with the lines that the real run has printed" {
     nothing_found replays
 }
@@ -101,13 +105,14 @@ change() {
     change index.html 's|<p>|<script>nothing.there</script><img src="http://127.0.0.2:9/x.png"><p>|'
     change index.html 's|</main>|<p style="width: 700px">wide</p></main>|'
     change $lesson 's|<p>|<p class="late">|; s|</main>|<script>document.querySelectorAll(".late").forEach((p) => (p.className = ""))</script><style>.late { display: none }</style></main>|'
+    change $lesson 's|    <del|<del|g'
     head -c 200000 /dev/zero | tr '\0' ' ' >>"$wrong/index.html"
     change book.js 's|/^\[$>\] /|/^/|'
     change present.js 's|current + 1)|current)|'
     change search.js 's|found.results.slice(0, 10)|[]|'
     change replay/replay.js 's|i >= state.lines|i > 2|'
     look "$wrong" 3
-    for thing in errors elsewhere links violations sideways hidden sizes search present copy replays; do
+    for thing in errors elsewhere links violations sideways hidden sizes search present copy differences replays; do
         run jq --arg thing "$thing" '.[$thing] // [] | length' "$FOUND"
         refute_output 0 || fail "nothing was found: $thing"
     done

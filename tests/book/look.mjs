@@ -5,9 +5,11 @@
 //
 // PACKAGES is the folder with node_modules in it, SITE the folder that scripts/book has made. What has not come after
 // so many seconds does not come.
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { serve } from './server.mjs'
 
 const [packages, executablePath, site, patience] = process.argv.slice(2)
@@ -56,10 +58,10 @@ function report(thing, ...problems) {
 // ---- Looking at each page ------------------------------------------------------------------
 
 // Opens the page, and notes what goes wrong while it is open.
-async function open(context, address, thing) {
+async function open(context, address) {
   const page = await context.newPage()
   page.setDefaultTimeout(1e3 * patience)
-  const problem = (text) => report(thing, `${address}: ${text}`)
+  const problem = (text) => report('errors', `${address}: ${text}`)
   page.on('console', (message) => message.type() === 'error' && problem(message.text()))
   page.on('pageerror', (error) => problem(error))
   page.on('requestfailed', (request) => problem(`${request.url()}: ${request.failure().errorText}`))
@@ -76,6 +78,19 @@ async function open(context, address, thing) {
   return page
 }
 
+// The same, and waits until what its scripts load is there.
+async function openWithScripts(context, address) {
+  const page = await open(context, address)
+  await settle(page)
+  return page
+}
+
+async function settle(page) {
+  await page
+    .waitForFunction(() => !document.querySelector('figure.replay:not(:has(input))'))
+    .catch((error) => report('errors', `${page.url()}: no replay: ${error.message}`))
+}
+
 // Has axe-core look at the page as it is now. Colours take it longer than all the rest.
 async function findViolations(page, what, options = {}) {
   await page.evaluate(axe)
@@ -87,9 +102,11 @@ async function findViolations(page, what, options = {}) {
 }
 
 async function lookAt(context, root, file, described) {
-  const page = await open(context, root + file, 'errors')
+  const page = await openWithScripts(context, root + file)
   described.set(root + file, await page.evaluate(describe))
-  await findViolations(page, file, { rules: { 'color-contrast': { enabled: false } } })
+  if (kinds.includes(file) || !/\.(c|go|py)\.html$/.test(file))
+    // of pages that are only a listing, one
+    await findViolations(page, file, { rules: { 'color-contrast': { enabled: false } } })
   for (const colorScheme of kinds.includes(file) ? ['light', 'dark'] : []) {
     await page.emulateMedia({ colorScheme })
     await findViolations(page, `${file}, ${colorScheme}`, { runOnly: 'color-contrast' })
@@ -101,7 +118,7 @@ async function lookAt(context, root, file, described) {
 }
 
 async function lookWithoutScripts(context, root, file) {
-  const page = await open(context, root + file, 'errors')
+  const page = await open(context, root + file)
   report('hidden', ...(await page.evaluate(findHidden)).map((element) => `${file}: ${element}`))
   await page.close()
 }
@@ -145,7 +162,7 @@ function followLinks(root, described) {
 // ---- What moves ----------------------------------------------------------------------------
 
 async function search(context, root, words, expected) {
-  const page = await open(context, `${root}index.html`, 'errors')
+  const page = await open(context, `${root}index.html`)
   await page.getByRole('button', { name: 'Search' }).click()
   await page.getByRole('searchbox').fill(words)
   const result = page.locator(`dialog a[href*="${expected}"]`).first()
@@ -157,7 +174,7 @@ async function search(context, root, words, expected) {
 // The step that is shown, of those that there are.
 async function present(context, root) {
   const address = `${root}${lessons[2]}`
-  const page = await open(context, address, 'errors')
+  const page = await openWithScripts(context, address)
   const expect = async (what, wanted) => {
     const seen =
       (await page.locator('.step:visible').allInnerTexts()).length === 1
@@ -167,6 +184,7 @@ async function present(context, root) {
   }
   await page.getByRole('link', { name: 'Present' }).click()
   await page.locator('.steps').waitFor()
+  await settle(page)
   await expect('at first', '1 of ')
   await page.keyboard.press('ArrowRight')
   await page.keyboard.press('ArrowRight')
@@ -182,7 +200,7 @@ async function present(context, root) {
 
 // Of a session, only the commands.
 async function copy(context, root) {
-  const page = await open(context, `${root}${lessons[2]}`, 'errors')
+  const page = await openWithScripts(context, `${root}${lessons[2]}`)
   const session = page.locator('.language-console', { hasText: 'Waiting for downloads' })
   await session.getByRole('button').click()
   await page.getByRole('button', { name: 'Copied' }).waitFor()
@@ -191,11 +209,52 @@ async function copy(context, root) {
   await page.close()
 }
 
-// At its end, the replay shows the lines that the real run has printed.
-async function replay(context, root, file) {
-  const page = await open(context, root + file, 'errors')
+// ---- Lessons --------------------------------------------------------------------------------
+
+function inRepository(path) {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url))
+}
+
+async function lookAtLesson(context, root, file) {
+  const page = await openWithScripts(context, root + file)
   const [lesson] = file.match(/\d[^/]+/)
-  const trace = JSON.parse(readFileSync(new URL(`../../lessons/${lesson}/trace.json`, import.meta.url)))
+  await attempt('differences', () => compareDifference(page, lesson))
+  await attempt('replays', () => replay(page, lesson))
+  await page.close()
+}
+
+// The page shows each line of what scripts/diff says, and of the program, as it is.
+async function compareDifference(page, lesson) {
+  const patch = execFileSync(inRepository('scripts/diff'), [lesson], { encoding: 'utf8' })
+  const lines = patch.split('\n').filter((line) => /^[-+ ](?!-- |\+\+ )/.test(line))
+  for (const table of ['line-by-line', 'side-by-side']) {
+    const shown = await page
+      .locator(`.${table} td[class]`)
+      .evaluateAll((cells) =>
+        cells
+          .filter((cell) => !cell.matches('.emptyplaceholder'))
+          .map((cell) => (cell.matches('.ins') ? '+' : cell.matches('.del') ? '-' : ' ') + cell.textContent)
+      )
+    const missing = lines.find((line) => !shown.includes(line))
+    if (missing !== undefined) report('differences', `${lesson}, ${table}: ${missing}`)
+  }
+  const program = await page.locator('.line[id]').evaluateAll((lines) =>
+    lines
+      .map((line) =>
+        [...line.childNodes]
+          .slice(1)
+          .map((node) => node.textContent)
+          .join('')
+      )
+      .join('\n')
+  )
+  if (program !== readFileSync(inRepository(`lessons/${lesson}/main.c`), 'utf8').trimEnd())
+    report('differences', `${lesson}: main.c is another one`)
+}
+
+// At its end, the replay shows the lines that the real run has printed.
+async function replay(page, lesson) {
+  const trace = JSON.parse(readFileSync(inRepository(`lessons/${lesson}/trace.json`)))
   const printed = trace.filter((event) => event.cat === 'output').map((event) => event.name)
   const seen = () =>
     page
@@ -210,8 +269,7 @@ async function replay(context, root, file) {
   await page.getByRole('slider').press('End')
   const atLast = await seen()
   if (printed.length === 0 || atFirst.length > 0 || atLast.join('\n') !== printed.join('\n'))
-    report('replays', `${file}: ${atFirst.length} lines, then ${atLast.join(', ')}`)
-  await page.close()
+    report('replays', `${lesson}: ${atFirst.length} lines, then ${atLast.join(', ')}`)
 }
 
 // ---- From the top --------------------------------------------------------------------------
@@ -248,7 +306,7 @@ try {
   await attempt('search', () => search(context, root, 'pthread_cond_wait', 'lessons/03-thread-pool/'))
   await attempt('present', () => present(context, root))
   await attempt('copy', () => copy(context, root))
-  await forEach(lessons, (file) => attempt('replays', () => replay(context, root, file)))
+  await forEach(lessons, (file) => lookAtLesson(context, root, file))
   found.pages = files
   process.stdout.write(JSON.stringify(found, null, 1))
 } finally {
