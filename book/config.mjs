@@ -29,15 +29,15 @@ function entriesOf(isWanted) {
 // The colours are in style.css, one class for each kind of word. Numbers of lines are links.
 const classes = {
   pre(node) {
-    delete node.properties.style
     node.properties.class = 'code'
+    node.properties.style = isNumbered(this) ? `--rows: ${this.source.split('\n').length}` : undefined
   },
   line(node, number) {
     node.children = node.children.map(withClass)
     if (this.options.lang === 'console' && /^[$>] /.test(this.source.split('\n')[number - 1])) {
       node.properties.class = 'line command'
     }
-    if (!this.options.meta?.__raw?.includes('numbered')) return
+    if (!isNumbered(this)) return
     node.properties.id = `L${number}`
     const text = { type: 'text', value: String(number) }
     node.children.unshift({
@@ -47,6 +47,10 @@ const classes = {
       children: [text]
     })
   }
+}
+
+function isNumbered({ options }) {
+  return options.meta?.__raw?.includes('numbered')
 }
 
 function withClass(word) {

@@ -191,6 +191,7 @@ function differenceSection(folder) {
 
 // v-html, since Vue's templates have no indentation.
 function difference({ explanation, unified, side }) {
+  const rows = unified.split('<tr>').length
   const html = JSON.stringify(unified + side)
     .replaceAll('&', '&amp;')
     .replaceAll('"', '&quot;')
@@ -200,7 +201,7 @@ function difference({ explanation, unified, side }) {
 ${explanation ?? ''}
 
 </div>
-<div class="diff" tabindex="0" role="group" aria-label="difference" v-html="${html}"></div>
+<div class="diff" style="--rows: ${rows}" tabindex="0" role="group" aria-label="difference" v-html="${html}"></div>
 </div>`
 }
 
