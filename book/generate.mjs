@@ -57,16 +57,12 @@ function isFile(path) {
   return existsSync(file) && statSync(file).isFile()
 }
 
-function hasReplay() {
-  return isFile('book/replay/replay.js')
-}
-
 function copyTheme() {
   copy('book/config.mjs', '.vitepress/config.mjs')
   copy('book/blocks.mjs', '.vitepress/blocks.mjs')
   copy('book/theme', '.vitepress/theme')
   copy('book/client', 'public')
-  if (hasReplay()) copy('book/replay', 'public/replay')
+  copy('book/replay', 'public/replay')
 }
 
 // ---- Pages -----------------------------------------------------------------------------------
@@ -156,7 +152,7 @@ function writeTraces() {
 
 // The picture of a run is where the run can be watched.
 function asReplay(text, name) {
-  const kind = isFile(`lessons/${name}/trace.json`) && hasReplay() ? 'replay step' : 'step'
+  const kind = isFile(`lessons/${name}/trace.json`) ? 'replay step' : 'step'
   return text.replace(
     /^<img src="[^"]*timeline\.svg"[^>]*>$/m,
     (picture) => `<figure class="${kind}" data-lesson="${name}" data-traces="/traces/">${picture}</figure>`
