@@ -18,7 +18,7 @@ setup_file() {
 
 # look FOLDER SECONDS: what is wrong with the site there is in $FOUND from now on.
 look() {
-    timeout 300 node "$ROOT/tests/book/look.mjs" "$BUILD/book-work" "$CHROMIUM" "$@" >"$FOUND"
+    timeout 500 node "$ROOT/tests/book/look.mjs" "$BUILD/book-work" "$CHROMIUM" "$@" >"$FOUND"
 }
 
 setup() {
