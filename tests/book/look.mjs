@@ -93,6 +93,7 @@ async function settle(page) {
 
 // Has axe-core look at the page as it is now. Colours take it longer than all the rest.
 async function findViolations(page, what, options = {}) {
+  await page.addStyleTag({ content: '* { content-visibility: visible !important }' }) // all of it
   await page.evaluate(axe)
   const { violations } = await page.evaluate(
     (options) => window.axe.run(document, { resultTypes: ['violations'], ...options }),
