@@ -218,8 +218,12 @@ static void a_task_that_ends_before_its_guest_leaves_it_its_slot(void)
     own = pool->open(1);
     struct future *futures[COUNT];
     most_under_way = 0;
+    struct future *held = submit(own, hold, "");
+    has_begun(1);
     for (size_t i = 0; i < COUNT; i++)
         futures[i] = submit(own, leave_a_guest, "left");
+    release(1);
+    comes_to(held, RESULT_OK, "");
     for (size_t i = 0; i < COUNT; i++)
         comes_to(futures[i], RESULT_OK, "left");
     executor_free(own);
