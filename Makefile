@@ -41,7 +41,7 @@ EXECUTOR_TEST = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/executor/*.c))
 UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/shared/*.c)) \
 	$(BUILD)/tests/executor_test $(BUILD)/tests/storm
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
-SOURCES = $(wildcard tests/preload/*.[ch] shared/*.[ch] shared/executor/*.[ch] \
+SOURCES = $(wildcard tests/preload/*.[ch] tests/explore/*.[ch] shared/*.[ch] shared/executor/*.[ch] \
 	lessons/*/*.[ch] lessons/*/*/*.[ch] scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
 	tests/executor/storm/*.[ch] tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
@@ -54,15 +54,15 @@ BENCH := executor floor measure pages/bare cluster/executor cluster/nats \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
-.PHONY: all lessons site unit-tests fuzzers bench program executor-test run cluster test learn watch \
-	book figures fuzz lint tidy format clean help compile_commands.json
+.PHONY: all lessons site unit-tests fuzzers bench program executor-test explored run cluster \
+	test learn watch book figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
-site: $(BUILD)/site $(PRELOADED) ## build the local site
+site: $(BUILD)/site $(PRELOADED) $(BUILD)/explore.so ## build the local site
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.o: %.c
@@ -94,6 +94,14 @@ $(BUILD)/site: $(SITE)
 $(BUILD)/%.so: tests/preload/%.c tests/preload/next.h
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared $< -ldl -o $@
+
+# The explorer is preloaded, and what is explored is linked with it too: it has the functions that
+# -fsanitize=thread calls.
+$(BUILD)/explore.so: $(filter-out %/pages.c,$(wildcard tests/explore/*.c)) tests/explore/explore.h \
+		tests/preload/next.h
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -pthread -Wl,-soname,explore.so \
+		$(filter %.c,$^) -o $@
 
 $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
@@ -136,6 +144,13 @@ $(BENCH_GO): $(BUILD)/bench/%/go: bench/%/go/main.go
 program: $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $$OPTIMIZE -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) "$$TO.o" $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
+
+# The same to be explored, with pages that are there at once.
+explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a $(BUILD)/explore.so
+	$(CC) $(CFLAGS) -O1 -fsanitize=thread -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
+	$(CC) $(CFLAGS) "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
+		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
+		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
 
 # The same for the executor's test: $FROM is somebody's own version of shared/executor.
 executor-test: $(BUILD)/tests/executor_test

@@ -1,0 +1,303 @@
+/*
+ * The runner takes the place of main(), and forks a process for each schedule, in which
+ * the program's main() runs. So a schedule costs a fork, but no start of a program.
+ *
+ *     EXPLORE=FOLDER     explore; in there is `expected`, which the program shall print,
+ *                        and what was found goes there: `out`, `err` and `report`
+ *     EXPLORE_RUNS       at most so many schedules, and
+ *     EXPLORE_SECONDS    for at most so long
+ *     EXPLORE_BOUND      an exhaustive search, with at most so many preemptions
+ *     EXPLORE_SEED       this schedule only
+ *     EXPLORE_HERE       in this process: for a debugger
+ *
+ * Exit status: 0 no schedule failed; 1 one did; 2 it could not be tried.
+ */
+#include "explore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LONGEST_RUN = 20, /* seconds */
+    MOST_CPU = 10,
+    RUNS_AFTER_A_RACE = 200,
+    MOST_OUTPUT = 1 << 20,
+};
+
+typedef int main_function(int count, char **words, char **variables);
+
+static main_function *program_main;
+static int out, err; /* files, for what the program prints */
+static char expected[MOST_OUTPUT];
+static ssize_t expected_length;
+
+static _Noreturn void die(const char *what)
+{
+    fprintf(stderr, "explore: %s: %s\n", what, strerror(errno));
+    _exit(2);
+}
+
+static void must(bool is_done, const char *what)
+{
+    if (!is_done)
+        die(what);
+}
+
+static long number_in(const char *variable, long otherwise)
+{
+    const char *value = getenv(variable);
+    return value == NULL || *value == '\0' ? otherwise : atol(value);
+}
+
+/* ---- In the process of a run ---- */
+
+static void on_crash(int number)
+{
+    note("crashes", NULL);
+    fault("crash", "%s crashed: %s", self->name, strsignal(number));
+}
+
+static void refute_threads_inside(void)
+{
+    schedule_end();
+    for (struct thread *thread = threads; thread < threads_end; thread++) {
+        if (thread != self && is_alive(thread))
+            fault("exit", "%s ended the program while %s still ran", self->name,
+                  thread->name);
+    }
+}
+
+static int run_program(int count, char **words, char **variables)
+{
+    const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
+        signal(crashes[i], on_crash);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU});
+    alarm(LONGEST_RUN);
+    schedule_begin();
+    int status = program_main(count, words, variables);
+    note("returns", NULL);
+    refute_threads_inside();
+    return status;
+}
+
+void exit(int status)
+{
+    if (is_scheduled()) {
+        note("exit", NULL);
+        refute_threads_inside();
+    }
+    NEXT(exit)(status);
+    abort();
+}
+
+/* ---- A run, and what came of it ---- */
+
+static void judge(int status)
+{
+    static char output[MOST_OUTPUT];
+    ssize_t length = pread(out, output, sizeof(output), 0);
+    const char *kind = NULL;
+    if (report->fault[0] != '\0')
+        return;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        kind = "stuck";
+    else if (WIFSIGNALED(status))
+        kind = "endless";
+    else if (WEXITSTATUS(status) != 0)
+        kind = "status";
+    else if (expected_length >= 0 &&
+             (length != expected_length || memcmp(output, expected, (size_t)length) != 0))
+        kind = "output";
+    if (kind != NULL)
+        strcpy(report->fault, kind);
+}
+
+/* Runs the program with the schedule of the seed. Returns false in the process in which
+   main() has to run now. */
+static bool run(unsigned seed, bool is_recorded)
+{
+    int status;
+    report->seed = seed;
+    report->is_recorded = is_recorded;
+    report->threads = report->choices = report->event_count = 0;
+    report->fault[0] = report->race[0] = report->text[0] = '\0';
+    must(ftruncate(out, 0) == 0 && ftruncate(err, 0) == 0, "ftruncate");
+    pid_t child = getenv("EXPLORE_HERE") != NULL && is_recorded ? 0 : fork();
+    must(child >= 0, "fork");
+    if (child == 0) {
+        must(dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0, "dup2");
+        return false;
+    }
+    must(waitpid(child, &status, 0) == child, "waitpid");
+    judge(status);
+    return true;
+}
+
+/* ---- All of them ---- */
+
+/* For an exhaustive search: the last choice that has another possibility takes that.
+   Returns false if there is none. */
+static bool take_next_possibility(void)
+{
+    int last = MOST_CHOICES - 1;
+    while (last >= 0 && report->chosen[last] + 1 >= report->possible[last])
+        last--;
+    if (last < 0)
+        return false;
+    report->chosen[last]++;
+    memset(&report->chosen[last + 1], 0, (size_t)(MOST_CHOICES - last - 1));
+    memset(&report->possible[last + 1], 0, (size_t)(MOST_CHOICES - last - 1));
+    return true;
+}
+
+static struct {
+    unsigned runs;
+    unsigned failed; /* the seed; UINT_MAX: none has */
+    bool is_all;     /* there are no more schedules */
+} found = {.failed = UINT_MAX};
+
+/* Schedule after schedule, until one fails. A race is a fault too, but others say more:
+   so it goes on for a little. Returns false in the program. */
+static bool explore(unsigned first, unsigned end, long seconds)
+{
+    time_t begin = time(NULL);
+    for (unsigned seed = 0; seed < end && time(NULL) - begin < seconds; seed++) {
+        if (!run(seed, false))
+            return false;
+        found.runs++;
+        settings.expected_choices =
+            seed == 0 ? report->choices : settings.expected_choices;
+        if (report->fault[0] != '\0') {
+            found.failed = seed;
+            break;
+        }
+        if (report->race[0] != '\0' && found.failed == UINT_MAX) {
+            found.failed = seed;
+            end = end - seed < RUNS_AFTER_A_RACE ? end : seed + RUNS_AFTER_A_RACE;
+        }
+        found.is_all = settings.bound >= 0 && !take_next_possibility();
+        if (found.is_all)
+            break;
+        if (seed == 0 && first > 0 && settings.bound < 0)
+            seed = first - 1;
+    }
+    return true;
+}
+
+/* ---- Telling it ---- */
+
+static uintptr_t program_begin, program_end;
+
+static int find_program(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    program_begin = info->dlpi_addr;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_LOAD)
+            program_end =
+                program_begin + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+    }
+    return 1; /* the program is the first, and enough */
+}
+
+static void print_frames(FILE *file, void *const frames[], size_t count)
+{
+    dl_iterate_phdr(find_program, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t frame = (uintptr_t)frames[i];
+        if (frame > program_begin && frame < program_end)
+            fprintf(file, " %#lx", (unsigned long)(frame - program_begin - 1));
+    }
+    fputc('\n', file);
+}
+
+/* Lines of fields with tabs between, for draw.awk. */
+static void print_report(FILE *file)
+{
+    bool has_failed = found.failed != UINT_MAX;
+    fprintf(file, "found\t%d\t%u\t%u\t%u\t%u\t%d\n", has_failed,
+            has_failed ? found.failed : 0, found.runs, report->threads,
+            settings.expected_choices, found.is_all);
+    if (!has_failed)
+        return;
+    fprintf(file, "fault\t%s\t%s\n", report->fault[0] == '\0' ? "race" : report->fault,
+            report->text);
+    fprintf(file, "race\t%s\t", report->race);
+    print_frames(file, (void *[]){report->races[0].where, report->races[1].where}, 2);
+    unsigned count = report->event_count;
+    for (unsigned i = count > MOST_EVENTS ? count - MOST_EVENTS + 1 : 1; i <= count;
+         i++) {
+        const struct event *event = &report->events[i % MOST_EVENTS];
+        fprintf(file, "step\t%u\t%s\t%s\t%p\t%p\t%u\t%d\t", event->thread, event->name,
+                event->what, event->object, event->other, event->woken,
+                event->is_pending);
+        print_frames(file, event->frames, MOST_FRAMES);
+    }
+}
+
+static int open_in(const char *folder, const char *name, int flags)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return open(path, flags | O_CLOEXEC, 0600);
+}
+
+static void prepare(const char *folder)
+{
+    report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(report != MAP_FAILED, "mmap");
+    out = open_in(folder, "out", O_RDWR | O_CREAT | O_APPEND);
+    err = open_in(folder, "err", O_RDWR | O_CREAT | O_APPEND);
+    must(out >= 0 && err >= 0, folder);
+    expected_length = read(open_in(folder, "expected", O_RDONLY), expected, MOST_OUTPUT);
+    settings.bound = (int)number_in("EXPLORE_BOUND", -1);
+    unsetenv("LD_PRELOAD");
+    unsetenv("EXPLORE");
+}
+
+static int runner(int count, char **words, char **variables)
+{
+    const char *folder = getenv("EXPLORE");
+    if (folder == NULL)
+        return program_main(count, words, variables);
+    prepare(folder);
+    int file = open_in(folder, "report", O_WRONLY | O_CREAT | O_TRUNC);
+    must(file >= 0, folder);
+    long seed = number_in("EXPLORE_SEED", -1);
+    unsigned end =
+        seed >= 0 ? (unsigned)seed + 1 : (unsigned)number_in("EXPLORE_RUNS", 1000);
+    if (!explore(seed > 0 ? (unsigned)seed : 0, end,
+                 number_in("EXPLORE_SECONDS", LONG_MAX)))
+        return run_program(count, words, variables);
+    /* The same again, to keep all its steps. */
+    if ((found.failed != UINT_MAX || seed >= 0) &&
+        !run(found.failed == UINT_MAX ? (unsigned)seed : found.failed, true))
+        return run_program(count, words, variables);
+    print_report(fdopen(file, "w"));
+    fflush(NULL);
+    _exit(found.failed != UINT_MAX);
+}
+
+/* The program's own start calls this, to have its main() called. */
+int __libc_start_main(main_function *main, int count, char **words, void (*begin)(void),
+                      void (*end)(void), void (*end_of_linker)(void), void *stack)
+{
+    int (*next)(main_function *, int, char **, void (*)(void), void (*)(void),
+                void (*)(void), void *);
+    *(void **)&next = next_function("__libc_start_main");
+    program_main = main;
+    return next(runner, count, words, begin, end, end_of_linker, stack);
+}
