@@ -23,7 +23,7 @@
  * al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", 2010):
  * threads have random priorities, the highest that can go on does, and at DEPTH - 1
  * random steps the running one falls below all others. With n threads, and k steps at
- * which there is a choice, a run finds a bug that takes d = DEPTH steps in a certain order
+ * which there is a choice, a run finds a bug that takes d = DEPTH steps in some order
  * with a probability of at least 1 / (n * k^(d-1)). Also, one sleeper wakes without a
  * signal in each run, as POSIX allows. Time passes when all threads wait.
  *
