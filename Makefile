@@ -42,7 +42,7 @@ UNIT_TESTS = $(patsubst tests/shared/%.c,$(BUILD)/tests/%,$(wildcard tests/share
 	$(BUILD)/tests/executor_test $(BUILD)/tests/storm
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(filter-out %/check.c,$(wildcard tests/fuzz/*.c)))
 SOURCES = $(wildcard tests/preload/*.[ch] tests/explore/*.[ch] shared/*.[ch] shared/executor/*.[ch] \
-	lessons/*/*.[ch] lessons/*/*/*.[ch] scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
+	lessons/*/*.[ch] lessons/*/*/*.[ch] tests/right/*/*.[ch] scripts/*.c scripts/*/*.c tests/site/*.[ch] tests/shared/*.[ch] tests/executor/*.[ch] \
 	tests/executor/storm/*.[ch] tests/fuzz/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch])
 
@@ -100,14 +100,20 @@ $(BUILD)/%.so: tests/preload/%.c tests/preload/next.h
 $(BUILD)/explore.so: $(filter-out %/pages.c,$(wildcard tests/explore/*.c)) tests/explore/explore.h \
 		tests/preload/next.h
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -shared -pthread -Wl,-soname,explore.so \
-		$(filter %.c,$^) -o $@
+	$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -shared \
+		-pthread -Wl,-soname,explore.so $(filter %.c,$^) -o $@
 
 $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
 $(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
+
+# The same to be explored: the executor in it is compiled like a program that is explored.
+$(BUILD)/tests/executor_explored: $(EXECUTOR_TEST) $(BUILD)/libshared.a $(BUILD)/explore.so
+	$(CC) $(CFLAGS) -O1 -fsanitize=thread -r $(wildcard shared/executor/*.c) -o $@.o
+	$(CC) $(CFLAGS) $@.o $(BUILD)/explore.so $(filter %.o,$^) $(BUILD)/libshared.a $(LDFLAGS) \
+		$(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
 # Only clang has libFuzzer: see scripts/fuzz.
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)

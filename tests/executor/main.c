@@ -3,6 +3,7 @@
  *
  *     build/tests/executor_test            all of them
  *     build/tests/executor_test 'process pool: wait: *' '*: map: *'
+ *     build/tests/executor_test --list     their names
  */
 #include "cases.h"
 
@@ -326,6 +327,11 @@ int main(int argc, char *argv[])
 {
     static struct CMUnitTest tests[MOST];
     size_t instance_count = list_instances(), count = 0;
+    for (size_t i = 0; argc == 2 && strcmp(argv[1], "--list") == 0; i++) {
+        if (i == instance_count)
+            return EXIT_SUCCESS;
+        puts(instances[i].name);
+    }
     for (size_t i = 0; i < instance_count; i++)
         if (argc < 2 || is_named(instances[i].name, argv + 1))
             tests[count++] = (struct CMUnitTest){.name = instances[i].name,

@@ -91,6 +91,9 @@ extern struct settings {
     int bound; /* of preemptions in an exhaustive search; -1: by priority */
 } settings;
 
+/* What the program sees of the explorer: it may have functions of the other names itself. */
+#define SEEN __attribute__((visibility("default")))
+
 /* The function of the C library, or of who else comes next. */
 #define NEXT(name)                                      \
     (__extension__({                                    \
@@ -100,14 +103,14 @@ extern struct settings {
     }))
 /* In a process that is not scheduled, such as the program's children, all is as ever. */
 #define INSTEAD(type, name, parameters, arguments, value)       \
-    type name parameters                                        \
+    SEEN type name parameters                                   \
     {                                                           \
         return is_scheduled() ? (value) : NEXT(name) arguments; \
     }
 #define INSTEAD_ONE(name, object_type, value) \
     INSTEAD(int, name, (object_type * object), (object), value)
 #define BEFORE(type, name, parameters, arguments, action) \
-    type name parameters                                  \
+    SEEN type name parameters                             \
     {                                                     \
         if (is_scheduled())                               \
             action;                                       \

@@ -72,13 +72,13 @@ static void forget_block(void *memory)
         forget(memory, malloc_usable_size(memory));
 }
 
-void free(void *memory)
+SEEN void free(void *memory)
 {
     forget_block(memory);
     __libc_free(memory);
 }
 
-void *realloc(void *memory, size_t size)
+SEEN void *realloc(void *memory, size_t size)
 {
     forget_block(memory);
     return __libc_realloc(memory, size);
@@ -196,7 +196,7 @@ static void use_atomic(const char *what, const volatile void *pointer, size_t le
     ACCESS(unaligned_read##length, length, false) \
     ACCESS(unaligned_write##length, length, true)
 #define ACCESS(name, length, is_write)                  \
-    void __tsan_##name(void *pointer)                   \
+    SEEN void __tsan_##name(void *pointer)              \
     {                                                   \
         use(pointer, length, HERE(.writes = is_write)); \
     }
@@ -206,17 +206,17 @@ ACCESSES(4)
 ACCESSES(8)
 ACCESSES(16)
 
-#define RANGE(name, is_write)                                \
-    void __tsan_##name##_range(void *pointer, size_t length) \
-    {                                                        \
-        use(pointer, length, HERE(.writes = is_write));      \
+#define RANGE(name, is_write)                                     \
+    SEEN void __tsan_##name##_range(void *pointer, size_t length) \
+    {                                                             \
+        use(pointer, length, HERE(.writes = is_write));           \
     }
 RANGE(read, false)
 RANGE(write, true)
 
-#define NOTHING(name)        \
-    void __tsan_##name(void) \
-    {                        \
+#define NOTHING(name)             \
+    SEEN void __tsan_##name(void) \
+    {                             \
     }
 NOTHING(init)
 NOTHING(func_entry)
@@ -225,7 +225,7 @@ NOTHING(atomic_thread_fence)
 NOTHING(atomic_signal_fence)
 
 #define ATOMIC(name, type, parameters, is_write, value)          \
-    type __tsan_atomic##name parameters                          \
+    SEEN type __tsan_atomic##name parameters                     \
     {                                                            \
         use_atomic("atomic_" #name, at, sizeof(*at), order,      \
                    HERE(.writes = is_write, .is_atomic = true)); \

@@ -4,11 +4,11 @@
  *
  *     EXPLORE=FOLDER     explore; in there is `expected`, which the program shall print,
  *                        and what was found goes there: `out`, `err` and `report`
- *     EXPLORE_RUNS       at most so many schedules, and
+ *     EXPLORE_RUNS       at most so many schedules (1000), and
  *     EXPLORE_SECONDS    for at most so long
+ *     EXPLORE_FROM       after seed 0, begin with this one (1)
  *     EXPLORE_BOUND      an exhaustive search, with at most so many preemptions
- *     EXPLORE_SEED       this schedule only
- *     EXPLORE_HERE       in this process: for a debugger
+ *     EXPLORE_HERE       the one that has failed runs in this process: for a debugger
  *
  * Exit status: 0 no schedule failed; 1 one did; 2 it could not be tried.
  */
@@ -33,6 +33,7 @@ enum {
     MOST_CPU = 10,
     RUNS_AFTER_A_RACE = 200,
     MOST_OUTPUT = 1 << 20,
+    MOST_PAGES = 64,
 };
 
 typedef int main_function(int count, char **words, char **variables);
@@ -72,10 +73,23 @@ static void refute_threads_inside(void)
 {
     schedule_end();
     for (struct thread *thread = threads; thread < threads_end; thread++) {
-        if (thread != self && is_alive(thread))
+        if (thread != self && is_alive(thread) && !thread->is_detached)
             fault("exit", "%s ended the program while %s still ran", self->name,
                   thread->name);
     }
+}
+
+/* A page is fetched: see pages.c. */
+SEEN void explore_page(const char *url)
+{
+    static const char *fetched[MOST_PAGES];
+    int i = 0;
+    step("get_title", NULL, NULL, NULL);
+    while (i < MOST_PAGES - 1 && fetched[i] != NULL) {
+        if (strcmp(fetched[i++], url) == 0)
+            fault("twice", "%s fetched %s, which was fetched before", self->name, url);
+    }
+    fetched[i] = strdup(url);
 }
 
 static int run_program(int count, char **words, char **variables)
@@ -92,7 +106,7 @@ static int run_program(int count, char **words, char **variables)
     return status;
 }
 
-void exit(int status)
+SEEN void exit(int status)
 {
     if (is_scheduled()) {
         note("exit", NULL);
@@ -113,8 +127,10 @@ static void judge(int status)
         return;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         kind = "stuck";
-    else if (WIFSIGNALED(status))
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
         kind = "endless";
+    else if (WIFSIGNALED(status))
+        kind = "killed";
     else if (WEXITSTATUS(status) != 0)
         kind = "status";
     else if (expected_length >= 0 &&
@@ -122,6 +138,8 @@ static void judge(int status)
         kind = "output";
     if (kind != NULL)
         strcpy(report->fault, kind);
+    if (WIFSIGNALED(status))
+        strcpy(report->text, strsignal(WTERMSIG(status)));
 }
 
 /* Runs the program with the schedule of the seed. Returns false in the process in which
@@ -168,30 +186,26 @@ static struct {
     bool is_all;     /* there are no more schedules */
 } found = {.failed = UINT_MAX};
 
-/* Schedule after schedule, until one fails. A race is a fault too, but others say more:
-   so it goes on for a little. Returns false in the program. */
-static bool explore(unsigned first, unsigned end, long seconds)
+/* Schedule after schedule, until one fails: that of seed 0, which tells how many choices
+   there are, and then from `first` on. A race is a fault too, but others say more: so it
+   goes on for a little. Returns false in the program. */
+static bool explore(unsigned first, unsigned most, long seconds)
 {
     time_t begin = time(NULL);
-    for (unsigned seed = 0; seed < end && time(NULL) - begin < seconds; seed++) {
+    while (found.runs < most && time(NULL) - begin < seconds && !found.is_all) {
+        unsigned seed = found.runs == 0 ? 0 : first + found.runs - 1;
         if (!run(seed, false))
             return false;
-        found.runs++;
-        settings.expected_choices =
-            seed == 0 ? report->choices : settings.expected_choices;
-        if (report->fault[0] != '\0') {
+        if (found.runs++ == 0)
+            settings.expected_choices = report->choices;
+        bool is_first_race = report->race[0] != '\0' && found.failed == UINT_MAX;
+        if (report->fault[0] != '\0' || is_first_race)
             found.failed = seed;
+        if (report->fault[0] != '\0')
             break;
-        }
-        if (report->race[0] != '\0' && found.failed == UINT_MAX) {
-            found.failed = seed;
-            end = end - seed < RUNS_AFTER_A_RACE ? end : seed + RUNS_AFTER_A_RACE;
-        }
+        if (is_first_race && most - found.runs > RUNS_AFTER_A_RACE)
+            most = found.runs + RUNS_AFTER_A_RACE;
         found.is_all = settings.bound >= 0 && !take_next_possibility();
-        if (found.is_all)
-            break;
-        if (seed == 0 && first > 0 && settings.bound < 0)
-            seed = first - 1;
     }
     return true;
 }
@@ -276,15 +290,12 @@ static int runner(int count, char **words, char **variables)
     prepare(folder);
     int file = open_in(folder, "report", O_WRONLY | O_CREAT | O_TRUNC);
     must(file >= 0, folder);
-    long seed = number_in("EXPLORE_SEED", -1);
-    unsigned end =
-        seed >= 0 ? (unsigned)seed + 1 : (unsigned)number_in("EXPLORE_RUNS", 1000);
-    if (!explore(seed > 0 ? (unsigned)seed : 0, end,
+    if (!explore((unsigned)number_in("EXPLORE_FROM", 1),
+                 (unsigned)number_in("EXPLORE_RUNS", 1000),
                  number_in("EXPLORE_SECONDS", LONG_MAX)))
         return run_program(count, words, variables);
     /* The same again, to keep all its steps. */
-    if ((found.failed != UINT_MAX || seed >= 0) &&
-        !run(found.failed == UINT_MAX ? (unsigned)seed : found.failed, true))
+    if (found.failed != UINT_MAX && !run(found.failed, true))
         return run_program(count, words, variables);
     print_report(fdopen(file, "w"));
     fflush(NULL);
@@ -292,8 +303,9 @@ static int runner(int count, char **words, char **variables)
 }
 
 /* The program's own start calls this, to have its main() called. */
-int __libc_start_main(main_function *main, int count, char **words, void (*begin)(void),
-                      void (*end)(void), void (*end_of_linker)(void), void *stack)
+SEEN int __libc_start_main(main_function *main, int count, char **words,
+                           void (*begin)(void), void (*end)(void),
+                           void (*end_of_linker)(void), void *stack)
 {
     int (*next)(main_function *, int, char **, void (*)(void), void (*)(void),
                 void (*)(void), void *);

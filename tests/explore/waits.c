@@ -130,4 +130,4 @@ BEFORE(ssize_t, send, (int to, const void *from, size_t length, int flags),
 BEFORE(int, accept, (int from, __SOCKADDR_ARG address, socklen_t *length),
        (from, address, length), await("accept", from, POLLIN, -1))
 BEFORE(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options),
-       await_child(pid))
+       (options & WNOHANG) == 0 ? await_child(pid) : (void)0)
