@@ -1,0 +1,134 @@
+# scripts/explore finds what depends on the schedule, each time, and shows it; and nothing in
+# what is right.
+
+load ../helper
+
+setup_file() {
+    export BUILD
+    BUILD=$ROOT/build
+    make -C "$ROOT" --silent all >&2
+}
+
+# patched PATCH LESSON: a copy of the lesson with the patch, in $folder.
+patched() {
+    folder=$BATS_TEST_TMPDIR/$2-$(basename "$1" .patch)
+    cp -r "$ROOT/lessons/$2" "$folder"
+    (cd "$folder" && git apply "$1") || fail "$1 does not apply to the lesson any more"
+}
+
+# explore ARGUMENT...: sets status and output.
+explore() {
+    run "$ROOT/scripts/explore" "$@"
+}
+
+# lesson_of PATCH: the lesson that it is a wrong version of, in $lesson.
+lesson_of() {
+    lesson=$(basename "$(dirname "$1")")
+    if [[ $lesson == explore ]]; then
+        lesson=$(cd "$ROOT/lessons" && echo "$(basename "$1" | cut -c 1-2)"-*)
+    fi
+}
+
+# finds PATCH: the explorer finds what the wrong version says that it finds.
+finds() {
+    local lesson folder kind
+    kind=$(sed -n 's/^Explored: //p' "$1")
+    lesson_of "$1"
+    patched "$1" "$lesson"
+    explore "$lesson" "$folder"
+    ((status == 1)) || fail "$1 is not found: $output"
+    [[ $output == "FAILED  schedule "*": $kind"$'\n'* ]] ||
+        fail "$1 should be found as $kind: $output"
+    [[ $output == *main.c:* ]] || fail "$1 is not drawn: $output"
+}
+
+# What is left of a wrong version in the folder is its failure.
+@test "each wrong version whose fault depends on the schedule is found" {
+    local patch name
+    while IFS= read -r patch; do
+        name=$(basename "$(dirname "$patch")")-$(basename "$patch" .patch)
+        while (($(jobs -r | wc -l) >= 3)); do
+            wait -n || true
+        done
+        touch "$BATS_TEST_TMPDIR/$name.failed"
+        (
+            finds "$patch" >"$BATS_TEST_TMPDIR/$name.failed" 2>&1
+            rm "$BATS_TEST_TMPDIR/$name.failed"
+        ) 3>&- &
+    done < <(grep -rl '^Explored: ' "$ROOT/tests/wrong")
+    wait
+    run find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*.failed' -print -exec cat '{}' \;
+    assert_output ''
+}
+
+@test "a right program never fails, whatever its shape" {
+    local folder
+    for folder in "$ROOT"/tests/right/*/; do
+        explore --runs 200 03 "$folder"
+        assert_success
+        assert_output --partial '200 schedules: none failed'
+    done
+    for lesson in 02 03 06; do
+        explore --runs 200 "$lesson"
+        assert_success
+        assert_output --partial '200 schedules: none failed'
+    done
+}
+
+@test "the drawing of a lost wake-up has a lane a thread, and a sentence" {
+    patched "$ROOT/tests/wrong/03-thread-pool/looks-without-the-lock.patch" 03-thread-pool
+    explore --svg "$BATS_TEST_TMPDIR/drawing.svg" 03 "$folder"
+    assert_failure 1
+    assert_line --regexp '^  main +thread-1 +thread-2 +thread-3$'
+    assert_line --regexp '^  main\.c:98 cond_signal wakes 0 +cond_signal\(&pool'
+    assert_line --regexp '^! +main\.c:49 sleeps +cond_wait\('
+    output=${output//$'\n'/}
+    assert_output --regexp 'Thread-[123] looked \(main\.c:47\), then main .*, then thread-[123] went to sleep \(main\.c:49\): nobody will wake it\.'
+    run cat "$BATS_TEST_TMPDIR/drawing.svg"
+    assert_line --partial '<svg xmlns="http://www.w3.org/2000/svg"'
+    assert_output --partial 'main.c:49 sleeps'
+}
+
+@test "the same seed gives the same schedule" {
+    local first
+    patched "$ROOT/tests/wrong/03-thread-pool/looks-once.patch" 03-thread-pool
+    explore 03 "$folder"
+    assert_failure 1
+    first=$output
+    [[ $output =~ schedule\ ([0-9]+)\ of ]]
+    explore --seed "${BASH_REMATCH[1]}" 03 "$folder"
+    assert_failure 1
+    # All but the first line, which says how many were tried, and the last, how to repeat it.
+    assert_equal "$(sed 1d <<<"$output")" "$(sed '1d;$d' <<<"$first")"
+}
+
+@test "an exhaustive search ends, and says how many schedules there are" {
+    explore --exhaustive 1 --runs 20000 03
+    assert_success
+    assert_output --regexp '^[0-9]+ schedules, all there are with at most 1 preemptions: none failed$'
+    patched "$ROOT/tests/wrong/03-thread-pool/wakes-before-it-closes.patch" 03-thread-pool
+    explore --exhaustive 1 --runs 20000 03 "$folder"
+    assert_failure 1
+    assert_line --partial ': a deadlock'
+}
+
+@test "a fault stops the debugger there" {
+    patched "$ROOT/tests/wrong/03-thread-pool/waits-without-the-lock.patch" 03-thread-pool
+    explore --seed 1 --gdb 03 "$folder" <<<'backtrace'
+    assert_output --regexp 'Thread .* hit Breakpoint 1, explore_fault'
+    assert_output --partial 'take (pool='
+}
+
+@test "what is no use of it is refused in a line" {
+    explore
+    assert_failure 2
+    assert_output 'scripts/explore: which lesson? (--help says more)'
+    explore 04
+    assert_failure 2
+    assert_output --partial 'no threads of its own'
+    explore --runs many 03
+    assert_failure 2
+    explore 03 "$BATS_TEST_TMPDIR"
+    assert_failure 2
+    assert_output --partial 'there is no C source in'
+}
