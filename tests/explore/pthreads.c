@@ -31,13 +31,24 @@ __attribute__((constructor)) static void prepare(void)
         abort();
 }
 
+/* The thread's stack, which may have been another's. */
+static void forget_stack(void)
+{
+    pthread_attr_t attributes;
+    void *stack;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0 ||
+        pthread_attr_getstack(&attributes, &stack, &size) != 0)
+        abort();
+    pthread_attr_destroy(&attributes);
+    forget(stack, size);
+}
+
 static void *run(void *argument)
 {
-    enum { DEPTH_OF_STACK = 256 * 1024, ABOVE = 16 * 1024 };
     struct thread *thread = argument;
     thread_begin(thread);
-    /* The stack may have been another thread's. */
-    forget((char *)__builtin_frame_address(0) - DEPTH_OF_STACK, DEPTH_OF_STACK + ABOVE);
+    forget_stack();
     pthread_setspecific(key, (void *)1);
     return thread->start(thread->argument);
 }

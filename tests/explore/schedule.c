@@ -368,7 +368,8 @@ void thread_begin(struct thread *thread)
     note("begins", NULL);
 }
 
-/* In a thread that ends: the next one goes on. After the last one, the process ends. */
+/* In a thread that ends: the next one goes on. After the last one, the process ends. What
+   the C library does afterwards in the thread is not scheduled any more. */
 void thread_end(void)
 {
     bool is_alone = true;
@@ -377,8 +378,10 @@ void thread_end(void)
     self->is_used = !self->is_detached;
     for (struct thread *thread = threads; thread < threads_end; thread++)
         is_alone &= !is_alive(thread);
-    if (!is_alone)
-        give_turn(choose());
+    struct thread *next = is_alone ? NULL : choose();
+    self = NULL;
+    if (next != NULL)
+        give_turn(next);
 }
 
 /* In a new process, which has one thread. */

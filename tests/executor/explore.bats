@@ -1,0 +1,24 @@
+# The thread pool, explored: its cases hold in each schedule, and there are no races in it
+# (scripts/explore).
+
+load ../helper
+
+# Most cases of these groups are short. Left out are those with thousands of tasks, and those
+# that end while the pool frees itself in a thread of its own.
+groups='future|wait|as_completed|shutdown|deadlock|limits'
+left_out='submitting_fast|takes_long|freed_once|may_free_the_executor'
+schedules=9 # of each case
+
+@test "the thread pool's cases hold whatever the schedule" {
+    [[ -z ${SANITIZED:-} ]] || skip 'it is not for a sanitizer'
+    local case count=0
+    make -C "$ROOT" --silent BUILD="${BUILD#"$ROOT/"}" "${BUILD#"$ROOT/"}/tests/executor_explored"
+    while IFS= read -r case; do
+        run "$ROOT/scripts/explore" --runs "$schedules" \
+            --program "$BUILD/tests/executor_explored" "$case" 3>&-
+        ((status == 0)) || fail "$case: $output"
+        count=$((count + schedules))
+    done < <("$BUILD/tests/executor_test" --list |
+        grep -E "^thread pool: ($groups): " | grep -vE "$left_out")
+    ((count >= 500)) || fail "these were only $count schedules"
+}
