@@ -62,7 +62,7 @@ BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/e
 all: lessons site $(BUILD)/timeline
 
 lessons: $(PROGRAMS) ## build the lessons
-site: $(BUILD)/site $(PRELOADED) $(BUILD)/explore.so ## build the local site
+site: $(BUILD)/site $(PRELOADED) $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o ## build the local site
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/%.o: %.c
