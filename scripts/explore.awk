@@ -53,7 +53,7 @@ $1 == "race" { first_racer = $2; first_use = $3; second_racer = $4; second_use =
 $1 == "step" {
     n++
     thread[n] = $2; what[n] = $4; object[n] = $5; other[n] = $6; woken[n] = $7
-    is_pending[n] = $8; where[n] = place_of($9)
+    is_pending[n] = $8 == 1 && $4 != "wakes by itself"; where[n] = place_of($9)
     name[$2] = $3
     if ($2 > last_thread)
         last_thread = $2
@@ -102,6 +102,8 @@ function find_rows(    i, places) {
             continue
         if (is_lock(i) && !shows_locks && !is_pending[i])
             continue
+        if (is_about_some && !is_pending[i] && !(thread[i] in is_involved))
+            continue
         if (what[i] == "barrier_wait" || (what[i] == "passes" && !is_pending[i]))
             continue
         if (rows > 0 && is_use(i) && is_use(row[rows]) && thread[row[rows]] == thread[i] &&
@@ -114,7 +116,11 @@ function find_rows(    i, places) {
     }
     if (fault == "race")
         cut_after_race()
-    first_row = rows > most_rows ? rows - most_rows + 1 : 1
+}
+
+# The last rows, and those of which the sentence speaks.
+function is_drawn(r) {
+    return r > rows - most_rows || (row[r] in is_told)
 }
 
 # What comes after the race does not matter.
@@ -141,17 +147,19 @@ function label(i,    done) {
 # ---- Drawing ---------------------------------------------------------------------------
 
 function find_lanes(    r, i) {
-    for (r = first_row; r <= rows; r++)
-        has_lane[thread[row[r]]] = 1
+    for (r = 1; r <= rows; r++) {
+        if (is_drawn(r))
+            has_lane[thread[row[r]]] = 1
+    }
     for (i = 0; i <= last_thread; i++) {
         if (!(i in has_lane))
             continue
         lane[i] = lanes
         lane_name[lanes++] = name[i]
     }
-    for (r = first_row; r <= rows; r++) {
+    for (r = 1; r <= rows; r++) {
         i = lane[thread[row[r]]]
-        if (length(label(row[r])) + 2 > width[i])
+        if (is_drawn(r) && length(label(row[r])) + 2 > width[i])
             width[i] = length(label(row[r])) + 2
     }
     for (i = 0; i < lanes; i++) {
@@ -161,13 +169,17 @@ function find_lanes(    r, i) {
     }
 }
 
-function draw_text(    i, r, line) {
+function draw_text(    i, r, line, is_gap) {
     for (i = 0; i < lanes; i++)
         line = line sprintf("%-*s", width[i], lane_name[i])
     print_line("  " line)
-    if (first_row > 1)
-        print "  ..."
-    for (r = first_row; r <= rows; r++) {
+    for (r = 1; r <= rows; r++) {
+        if (!is_drawn(r)) {
+            if (!is_gap++)
+                print "  ..."
+            continue
+        }
+        is_gap = 0
         i = row[r]
         line = sprintf("%*s%s", left[lane[thread[i]]], "", label(i))
         line = sprintf("%-*s%s", left[lanes], line, source[where[i]])
@@ -189,21 +201,26 @@ function escape(text) {
 
 function draw_svg(    i, r, x, y, height, letter) {
     letter = 7.5
-    height = (rows - first_row + 1) * 20 + 50
+    for (r = 1; r <= rows; r++)
+        height += is_drawn(r) * 20
+    height += 50
     printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" ",
         left[lanes] * letter + 20, height + 20
     print "font-family=\"monospace\" font-size=\"12\">"
     printf "<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-        escape(sentence())
+        escape(sentence)
     for (i = 0; i < lanes; i++) {
         x = left[i] * letter + 10
         printf "<text x=\"%d\" y=\"20\" font-weight=\"bold\">%s</text>\n", x, escape(lane_name[i])
         printf "<path d=\"M%d 28V%d\" stroke=\"#dddddd\"/>\n", x + 2, height
     }
-    for (r = first_row; r <= rows; r++) {
+    y = 25
+    for (r = 1; r <= rows; r++) {
+        if (!is_drawn(r))
+            continue
         i = row[r]
         x = left[lane[thread[i]]] * letter + 10
-        y = (r - first_row) * 20 + 45
+        y += 20
         printf "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"17\" rx=\"3\" fill=\"%s\"/>\n", x,
             y - 13, width[lane[thread[i]]] * letter - 8, is_pending[i] ? "#ffaa88" : "#88ccee"
         printf "<text x=\"%d\" y=\"%d\">%s<title>%s</title></text>\n", x + 4, y,
@@ -244,21 +261,40 @@ function change_of(t, from, to,    i, j) {
     return 0
 }
 
+# The drawing is about these steps, and their threads.
+function tell_of(i) {
+    if (i == 0)
+        return
+    is_told[i] = 1
+    is_involved[thread[i]] = 1
+    is_about_some = 1
+}
+
 # Why a thread sleeps on a condition for ever; i is where it sleeps.
-function why_asleep(i,    t, sleep, look, signal, change, after) {
+function why_asleep(i,    t, sleep, look, change, after, other_wakes) {
     t = thread[i]
     sleep = last_of(t, i, "^cond_wait", object[i])
     look = look_of(t, sleep)
     after = last_of(-1, n + 1, "^cond_(signal|broadcast)", object[i])
     change = look ? change_of(t, look, n + 1) : 0
+    tell_of(look)
+    tell_of(sleep)
+    tell_of(after)
+    tell_of(change)
     if (look && after > look && after < sleep)
         return sprintf("%s looked%s, then %s %s%s%s, then %s went to sleep%s: nobody will wake it",
             name[t], at(look), name[thread[after]],
             change && change < after ? "made a change" at(change) " and " : "",
             what[after] == "cond_signal" ? "signalled" : "broadcast", at(after), name[t], at(sleep))
-    if (after > sleep)
+    if (after > sleep) {
+        for (other_wakes = after; other_wakes <= n; other_wakes++) {
+            if (what[other_wakes] == "wakes" && object[other_wakes] == object[i] && !is_pending[other_wakes])
+                break
+        }
+        tell_of(other_wakes <= n ? other_wakes : 0)
         return sprintf("%s went to sleep%s; then %s signalled%s, which woke only one thread, and that was another: nobody will wake %s",
             name[t], at(sleep), name[thread[after]], at(after), name[t])
+    }
     if (change > sleep || (change && change > look))
         return sprintf("%s looked%s and went to sleep%s; %s made a change%s, but signalled only before that%s: nobody will wake %s",
             name[t], at(look), at(sleep), name[thread[change]], at(change), after ? at(after) : "",
@@ -290,10 +326,13 @@ function list(names,    count, words, i, text) {
 
 function why_all_wait(    i, taken, cycle, gathered, ended, asleep) {
     for (i = 1; i <= n; i++) {
-        if (is_pending[i] && what[i] == "mutex_lock" && (taken = holder_of(object[i])) > 0)
+        if (is_pending[i] && what[i] == "mutex_lock" && (taken = holder_of(object[i])) > 0) {
+            tell_of(taken)
+            tell_of(i)
             cycle = cycle (cycle == "" ? "" : ", and ") name[thread[i]] " waits" at(i) \
                 " for the lock that " (thread[taken] == thread[i] ? "it" : name[thread[taken]]) \
                 " took" at(taken)
+        }
         if (is_pending[i] && what[i] == "wakes")
             asleep = i
         if (is_pending[i] && what[i] == "passes")
@@ -322,13 +361,14 @@ function why_ended(ended,    t, i, words, woke) {
     return words[1] " has ended" (woke ? " after it woke up" at(woke) : "") ", too early"
 }
 
-function sentence(    i, places) {
+function tell(    i, places) {
     if (fault == "deadlock")
         return why_all_wait()
     if (fault == "race") {
         split(races, places, " ")
-        return first_racer " " first_use " memory" place_at(places[1]) ", and " second_racer " " \
-            second_use " it" place_at(places[2]) ": nothing orders the two, such as a lock that both hold"
+        return first_racer " " first_use " what " second_racer " " second_use \
+            ", and nothing orders the two, such as a lock that both hold: " \
+            code_at(places[1]) " and " code_at(places[2])
     }
     for (i = n; i > 0 && (name[thread[i]] != first_word(fault_text) || where[i] == ""); i--)
         continue
@@ -342,12 +382,14 @@ function first_word(text) {
     return text
 }
 
-function place_at(address) {
-    address = place_of(address)
-    return address == "" ? "" : " (" address ")"
+# A place, and its line.
+function code_at(address,    here) {
+    here = place_of(address)
+    return here == "" ? "somewhere" : here " \"" source[here] "\""
 }
 
 END {
+    sentence = tell()
     find_rows()
     find_lanes()
     if (svg != "") {
@@ -358,7 +400,6 @@ END {
         draw_text()
         print ""
     }
-    text = sentence()
-    if (text != "")
-        print toupper(substr(text, 1, 1)) substr(text, 2) "."
+    if (sentence != "")
+        print toupper(substr(sentence, 1, 1)) substr(sentence, 2) "."
 }

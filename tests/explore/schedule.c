@@ -225,10 +225,13 @@ static void be_surprising(void)
 {
     struct thread *sleepers[MOST_THREADS];
     unsigned count = find_asleep(sleepers, NULL);
-    if (count == 0)
+    if (count == 0) {
         surprise++;
-    else
-        sleepers[pick(count)]->is_woken = true;
+        return;
+    }
+    struct thread *sleeper = sleepers[pick(count)];
+    sleeper->is_woken = true;
+    keep_event(sleeper, "wakes by itself", sleeper->object);
 }
 
 static struct thread *by_priority(struct thread *able[], unsigned count)
