@@ -91,7 +91,7 @@ extern struct settings {
     int bound; /* of preemptions in an exhaustive search; -1: by priority */
 } settings;
 
-/* What the program sees of the explorer: it may have functions of the other names itself. */
+/* What the program sees of this: it may have functions of the other names itself. */
 #define SEEN __attribute__((visibility("default")))
 
 /* The function of the C library, or of who else comes next. */

@@ -1,5 +1,5 @@
-/* Threads that share nothing: of three, each has every third page. (In lesson 3 a slow page
-   would hold up those behind it.) */
+/* Threads that share nothing: of three, each has every third page. (In lesson 3, a slow
+   page would hold up those behind it.) */
 #include "arguments.h"
 #include "http.h"
 #include "memory.h"
