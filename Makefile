@@ -177,6 +177,8 @@ watch: ## check my program at every save
 	@scripts/learn watch
 check-%: ## check one lesson: make check-02
 	scripts/check $*
+explore-%: ## try other schedules of a lesson's threads: make explore-03
+	scripts/explore $*
 book: ## make a web site of the course, in build/book
 	scripts/book
 figures: ## draw the timelines in the READMEs anew

@@ -1,6 +1,8 @@
 # scripts/explore finds what depends on the schedule, each time, and shows it; and nothing in
 # what is right.
 
+# shellcheck disable=SC2030,SC2031 # each wrong version has a subshell, and a folder, of its own
+
 load ../helper
 
 setup_file() {
@@ -82,7 +84,7 @@ finds() {
     assert_line --regexp '^  main +thread-1 +thread-2 +thread-3$'
     assert_line --regexp '^  main\.c:98 cond_signal wakes 0 +cond_signal\(&pool'
     assert_line --regexp '^! +main\.c:49 sleeps +cond_wait\('
-    output=${output//$'\n'/}
+    output=${output//$'\n'/ }
     assert_output --regexp 'Thread-[123] looked \(main\.c:47\), then main .*, then thread-[123] went to sleep \(main\.c:49\): nobody will wake it\.'
     run cat "$BATS_TEST_TMPDIR/drawing.svg"
     assert_line --partial '<svg xmlns="http://www.w3.org/2000/svg"'
@@ -117,6 +119,27 @@ finds() {
     explore --seed 1 --gdb 03 "$folder" <<<'backtrace'
     assert_output --regexp 'Thread .* hit Breakpoint 1, explore_fault'
     assert_output --partial 'take (pool='
+}
+
+# The course is a copy, in which lesson 2 has one check and does not wait for its last thread.
+@test "scripts/check explores last, and shows the drawing" {
+    local course="$BATS_TEST_TMPDIR/the course"
+    mkdir -p "$course/build"
+    cp -a "$ROOT"/{Makefile,lessons,scripts,shared,tests} "$course"
+    cp -a "$BUILD"/{*.so,libshared.a,timeline,lessons,scripts,shared,site,tests,[0-9]*} "$course/build"
+    awk '/^@test/ && count++ { exit } { print }' "$ROOT/tests/02-threads.bats" \
+        >"$course/tests/02-threads.bats"
+    run env --unset=BUILD "$course/scripts/check" 02
+    assert_success
+    assert_line '1 of 1 checks passed'
+    assert_line --regexp '^[1-9][0-9]* schedules: none failed$'
+    (cd "$course/lessons/02-threads" &&
+        git apply "$ROOT/tests/wrong/explore/02-joins-all-but-the-last.patch")
+    run env --unset=BUILD "$course/scripts/check" 02
+    assert_failure 1
+    assert_line '1 of 1 checks passed'
+    assert_line --regexp '^FAILED  schedule .*: an end with threads inside$'
+    assert_line --regexp '^Main ended the program while thread-.* still ran'
 }
 
 @test "what is no use of it is refused in a line" {
