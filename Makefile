@@ -54,8 +54,8 @@ BENCH := executor floor measure pages/bare cluster/executor cluster/nats \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
-.PHONY: all lessons site unit-tests fuzzers bench program executor-test explored run cluster \
-	test learn watch book figures fuzz lint tidy format clean help compile_commands.json
+.PHONY: all lessons site unit-tests fuzzers bench program executor-test explored with-pages run \
+	cluster test learn watch book figures fuzz lint tidy format clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -155,6 +155,12 @@ program: $(BUILD)/libshared.a
 explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a $(BUILD)/explore.so
 	$(CC) $(CFLAGS) -O1 -fsanitize=thread -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
+		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
+		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
+
+# The same with these pages, and without the explorer.
+with-pages: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a
+	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $(BUILD)/tests/explore/pages.o \
 		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
 		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
 

@@ -22,6 +22,7 @@ set_heading() {
             ;;
         cluster) heading="$cluster_task_count tasks, 2 workers, a server of its own" ;;
         scale) heading="us a task, with many tasks and with few" ;;
+        explore) heading="wrong versions, until they are found" ;;
     esac
 }
 
@@ -51,6 +52,10 @@ print_notes() {
         cluster)
             printf '  Python, Gearman and mpi4py had %d tasks.\n' \
                 $((cluster_task_count / share))
+            ;;
+        explore)
+            echo '  plain: runs as they are, one after the other; thread: the same with' \
+                "ThreadSanitizer. Both are given up after $explore_seconds s."
             ;;
         scale)
             echo "  Times and memory, with few and many pages and workers: $output/scale*"
@@ -138,6 +143,7 @@ list_rows() {
                 "executor@${cluster_map_counts[1]}" "executor@${cluster_map_counts[0]}" \
                 'ratio 1.1'
             ;;
+        explore) list_explore_rows ;;
         scale)
             for kind in threads processes; do
                 row "$kind" us_a_task "$kind@${scale_task_counts[-1]}" \

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,6 +85,8 @@ SEEN void explore_page(const char *url)
 {
     static const char *fetched[MOST_PAGES];
     int i = 0;
+    if (!is_scheduled())
+        return;
     step("get_title", NULL, NULL, NULL);
     while (i < MOST_PAGES - 1 && fetched[i] != NULL) {
         if (strcmp(fetched[i++], url) == 0)
@@ -97,6 +100,7 @@ static int run_program(int count, char **words, char **variables)
     const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
         signal(crashes[i], on_crash);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU});
     alarm(LONGEST_RUN);
     schedule_begin();
