@@ -111,19 +111,21 @@ struct future *task_queue_try_take(struct task_queue *queue)
     return future;
 }
 
-/* Sleeps while the queue is empty. Returns false if it is closed then. */
+/* Sleeps while the queue is empty. Returns false if it is closed then. It looks once: a
+   task that it has seen may be gone at the next look, for the lock does not protect the
+   takers' side. */
 static bool wait_for_task(struct task_queue *queue, bool *has_slept)
 {
+    bool is_there;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* may be enabled by a task */
     mutex_lock(&queue->lock);
-    while (!has_task(queue) && !queue->is_closed) {
+    while (!(is_there = has_task(queue)) && !queue->is_closed) {
         queue->sleepers++;
         cond_wait_until(&queue->not_empty, &queue->lock, INFINITY);
         queue->sleepers--;
         queue->is_waking = false;
         *has_slept = true;
     }
-    bool is_there = has_task(queue);
     mutex_unlock(&queue->lock);
     return is_there;
 }

@@ -3,9 +3,10 @@
 
 load ../helper
 
-# Most cases of these groups are short. Left out are those with thousands of tasks, and those
+# Most cases of these groups are short. (In the last one the explorer once found a worker that
+# ended, since a task that it had seen was gone when it looked again.) Left out are those with thousands of tasks, and those
 # that end while the pool frees itself in a thread of its own.
-groups='future|wait|as_completed|shutdown|deadlock|limits'
+cases='(future|wait|as_completed|shutdown|deadlock|limits): |submit: as_many_workers_wake'
 left_out='submitting_fast|takes_long|freed_once|may_free_the_executor'
 schedules=9 # of each case
 
@@ -19,6 +20,6 @@ schedules=9 # of each case
         ((status == 0)) || fail "$case: $output"
         count=$((count + schedules))
     done < <("$BUILD/tests/executor_test" --list |
-        grep -E "^thread pool: ($groups): " | grep -vE "$left_out")
+        grep -E "^thread pool: ($cases)" | grep -vE "$left_out")
     ((count >= 500)) || fail "these were only $count schedules"
 }
