@@ -112,7 +112,7 @@ $(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
 # The same to be explored: the executor in it is compiled like a program that is explored.
 $(BUILD)/tests/executor_explored: $(EXECUTOR_TEST) $(BUILD)/libshared.a $(BUILD)/explore.so
 	$(CC) $(CFLAGS) -O1 -fsanitize=thread -r $(wildcard shared/executor/*.c) -o $@.o
-	$(CC) $(CFLAGS) $@.o $(BUILD)/explore.so $(filter %.o,$^) $(BUILD)/libshared.a $(LDFLAGS) \
+	$(CC) $(CFLAGS) -no-pie $@.o $(BUILD)/explore.so $(filter %.o,$^) $(BUILD)/libshared.a $(LDFLAGS) \
 		$(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
 # Only clang has libFuzzer: see scripts/fuzz.
@@ -151,10 +151,11 @@ program: $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $$OPTIMIZE -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) "$$TO.o" $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
 
-# The same to be explored, with pages that are there at once.
+# The same to be explored, with pages that are there at once. (-no-pie: then the addresses of its
+# steps are those in the file.)
 explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a $(BUILD)/explore.so
 	$(CC) $(CFLAGS) -O1 -fsanitize=thread -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
-	$(CC) $(CFLAGS) "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
+	$(CC) $(CFLAGS) -no-pie "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
 		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
 		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
 

@@ -1,6 +1,7 @@
 # Draws the schedule that failed, for scripts/explore: a lane a thread, a row a step, and a
-# sentence. It reads three files: what addr2line says of each address, the lines of the
-# sources, and what the explorer has written (print_report in tests/explore/runs.c).
+# sentence. It reads four files: what addr2line says of each address, the lines of the
+# sources, and what the explorer has written (print_report in tests/explore/runs.c, and
+# write_step in schedule.c).
 #
 #     -v folder=FOLDER   the sources whose lines are meant
 #     -v columns=N       how wide the drawing may be

@@ -13,7 +13,6 @@
 
 enum {
     MOST_THREADS = 32,   /* at a time */
-    MOST_EVENTS = 8192,  /* that are kept of a run: the last ones */
     MOST_CHOICES = 4096, /* of a run, that an exhaustive search can vary */
     MOST_FRAMES = 8,
     DEPTH = 3, /* of the bugs that are found with the probability in schedule.c */
@@ -65,30 +64,20 @@ struct word {
     uint32_t seen[MOST_THREADS]; /* by those that released it */
 };
 
-struct event {
-    char name[16];
-    unsigned thread;
-    unsigned woken; /* how many a signal has woken */
-    const char *what;
-    const void *object, *other;
-    bool is_pending; /* it was not done any more */
-    void *frames[MOST_FRAMES];
-};
-
 /* What a run tells the runner, in memory that both share. */
 extern struct report {
-    unsigned seed, threads, choices, event_count;
+    unsigned seed, threads, choices;
     bool is_recorded;
     char fault[16], text[200], race[100];
-    struct access races[2];
-    unsigned char chosen[MOST_CHOICES],
-        possible[MOST_CHOICES]; /* exhaustive: at each choice */
-    struct event events[MOST_EVENTS];
+    void *races[2]; /* where they are */
+    /* In an exhaustive search, at each choice: */
+    unsigned char chosen[MOST_CHOICES], possible[MOST_CHOICES];
 } * report;
 
 extern struct settings {
     unsigned expected_choices; /* k in schedule.c */
     int bound; /* of preemptions in an exhaustive search; -1: by priority */
+    int steps; /* the file that a recorded run writes what it does into */
 } settings;
 
 /* What the program sees of this: it may have functions of the other names itself. */
@@ -126,19 +115,17 @@ bool is_scheduled(void);
 bool is_alive(const struct thread *thread);
 void step(const char *what, const void *object, const void *other,
           bool (*can)(struct thread *));
-void note(const char *what, const void *object);
+void note(const char *what, const void *object, unsigned woken);
 unsigned pick(unsigned count);
 void be_last(void);
 struct thread *thread_new(void *(*start)(void *), void *argument);
 void thread_begin(struct thread *thread);
 void thread_end(void);
+unsigned find_asleep(struct thread *sleepers[], const void *condition);
 void schedule_begin(void);
 void schedule_end(void);
 _Noreturn void fault(const char *kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-unsigned find_asleep(struct thread *sleepers[], const void *condition);
-struct event *last_event(void);
 
 /* pthreads.c */
 bool is_asleep(const struct thread *thread, const void *condition);

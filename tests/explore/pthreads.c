@@ -147,7 +147,7 @@ static int lock(const char *what, pthread_mutex_t *mutex, bool waits)
 static int unlock(pthread_mutex_t *mutex)
 {
     struct word *word = word_at(mutex);
-    note("mutex_unlock", mutex);
+    note("mutex_unlock", mutex, 0);
     if (word->owner == NULL)
         fault("unlock", "%s unlocked a lock that no thread held", self->name);
     if (word->owner != self)
@@ -197,7 +197,7 @@ static int wait_on(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t de
 static int wake(const char *what, const void *condition, bool wakes_all)
 {
     struct thread *sleepers[MOST_THREADS];
-    step(what, condition, NULL, NULL);
+    step(NULL, NULL, NULL, NULL);
     unsigned count = find_asleep(sleepers, condition);
     if (count > 1 && !wakes_all) {
         sleepers[0] = sleepers[pick(count)];
@@ -205,7 +205,7 @@ static int wake(const char *what, const void *condition, bool wakes_all)
     }
     for (unsigned i = 0; i < count; i++)
         sleepers[i]->is_woken = true;
-    last_event()->woken = count;
+    note(what, condition, count);
     return 0;
 }
 
@@ -332,7 +332,7 @@ static int take_shared(const char *what, pthread_rwlock_t *rwlock,
 
 static int unlock_shared(pthread_rwlock_t *rwlock)
 {
-    note("rwlock_unlock", rwlock);
+    note("rwlock_unlock", rwlock, 0);
     struct word *word = word_at(rwlock);
     if (word->count == 0 || (word->owner != NULL && word->owner != self))
         fault("unlock", "%s unlocked a lock that it did not hold", self->name);

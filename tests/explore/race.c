@@ -147,13 +147,13 @@ static void use_word(uintptr_t address, struct access access)
         snprintf(report->race, sizeof(report->race), "%s\t%s\t%s\t%s",
                  threads[other->thread].name, name_of(other), self->name,
                  name_of(&access));
-        report->races[0] = *other;
-        report->races[1] = access;
+        report->races[0] = other->where;
+        report->races[1] = access.where;
     }
     if (other != NULL)
         step(name_of(&access), pointer, NULL, NULL);
     else if (!access.is_atomic)
-        note(name_of(&access), pointer);
+        note(name_of(&access), pointer, 0);
     access.time = self->seen[self->number];
     keep(word_at(pointer), access);
 }

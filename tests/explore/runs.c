@@ -3,7 +3,8 @@
  * the program's main() runs. So a schedule costs a fork, but no start of a program.
  *
  *     EXPLORE=FOLDER     explore; in there is `expected`, which the program shall print,
- *                        and what was found goes there: `out`, `err` and `report`
+ *                        and what was found goes there: `report`, and `out`,
+ *                        `err` and `steps` of the schedule that failed
  *     EXPLORE_RUNS       at most so many schedules (1000), and
  *     EXPLORE_SECONDS    for at most so long
  *     EXPLORE_FROM       after seed 0, begin with this one (1)
@@ -17,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static long number_in(const char *variable, long otherwise)
 
 static void on_crash(int number)
 {
-    note("crashes", NULL);
+    note("crashes", NULL, 0);
     fault("crash", "%s crashed: %s", self->name, strsignal(number));
 }
 
@@ -105,7 +105,7 @@ static int run_program(int count, char **words, char **variables)
     alarm(LONGEST_RUN);
     schedule_begin();
     int status = program_main(count, words, variables);
-    note("returns", NULL);
+    note("returns", NULL, 0);
     refute_threads_inside();
     return status;
 }
@@ -113,7 +113,7 @@ static int run_program(int count, char **words, char **variables)
 SEEN void exit(int status)
 {
     if (is_scheduled()) {
-        note("exit", NULL);
+        note("exit", NULL, 0);
         refute_threads_inside();
     }
     NEXT(exit)(status);
@@ -153,7 +153,7 @@ static bool run(unsigned seed, bool is_recorded)
     int status;
     report->seed = seed;
     report->is_recorded = is_recorded;
-    report->threads = report->choices = report->event_count = 0;
+    report->threads = report->choices = 0;
     report->fault[0] = report->race[0] = report->text[0] = '\0';
     must(ftruncate(out, 0) == 0 && ftruncate(err, 0) == 0, "ftruncate");
     pid_t child = getenv("EXPLORE_HERE") != NULL && is_recorded ? 0 : fork();
@@ -216,32 +216,7 @@ static bool explore(unsigned first, unsigned most, long seconds)
 
 /* ---- Telling it ---- */
 
-static uintptr_t program_begin, program_end;
-
-static int find_program(struct dl_phdr_info *info, size_t size, void *unused)
-{
-    (void)size, (void)unused;
-    program_begin = info->dlpi_addr;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        if (info->dlpi_phdr[i].p_type == PT_LOAD)
-            program_end =
-                program_begin + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
-    }
-    return 1; /* the program is the first, and enough */
-}
-
-static void print_frames(FILE *file, void *const frames[], size_t count)
-{
-    dl_iterate_phdr(find_program, NULL);
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t frame = (uintptr_t)frames[i];
-        if (frame > program_begin && frame < program_end)
-            fprintf(file, " %#lx", (unsigned long)(frame - program_begin - 1));
-    }
-    fputc('\n', file);
-}
-
-/* Lines of fields with tabs between, for draw.awk. */
+/* Lines of fields with tabs between: what scripts/explore reads. */
 static void print_report(FILE *file)
 {
     bool has_failed = found.failed != UINT_MAX;
@@ -252,17 +227,8 @@ static void print_report(FILE *file)
         return;
     fprintf(file, "fault\t%s\t%s\n", report->fault[0] == '\0' ? "race" : report->fault,
             report->text);
-    fprintf(file, "race\t%s\t", report->race);
-    print_frames(file, (void *[]){report->races[0].where, report->races[1].where}, 2);
-    unsigned count = report->event_count;
-    for (unsigned i = count > MOST_EVENTS ? count - MOST_EVENTS + 1 : 1; i <= count;
-         i++) {
-        const struct event *event = &report->events[i % MOST_EVENTS];
-        fprintf(file, "step\t%u\t%s\t%s\t%p\t%p\t%u\t%d\t", event->thread, event->name,
-                event->what, event->object, event->other, event->woken,
-                event->is_pending);
-        print_frames(file, event->frames, MOST_FRAMES);
-    }
+    fprintf(file, "race\t%s\t %#lx %#lx\n", report->race,
+            (unsigned long)report->races[0] - 1, (unsigned long)report->races[1] - 1);
 }
 
 static int open_in(const char *folder, const char *name, int flags)
@@ -279,7 +245,8 @@ static void prepare(const char *folder)
     must(report != MAP_FAILED, "mmap");
     out = open_in(folder, "out", O_RDWR | O_CREAT | O_APPEND);
     err = open_in(folder, "err", O_RDWR | O_CREAT | O_APPEND);
-    must(out >= 0 && err >= 0, folder);
+    settings.steps = open_in(folder, "steps", O_WRONLY | O_CREAT | O_TRUNC);
+    must(out >= 0 && err >= 0 && settings.steps >= 0, folder);
     expected_length = read(open_in(folder, "expected", O_RDONLY), expected, MOST_OUTPUT);
     settings.bound = (int)number_in("EXPLORE_BOUND", -1);
     unsetenv("LD_PRELOAD");

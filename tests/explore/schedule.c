@@ -100,21 +100,38 @@ unsigned pick(unsigned count)
 
 /* ---- What it did ---- */
 
-struct event *last_event(void)
+/* Writes what a thread does, for scripts/explore.awk. */
+static void write_step(const struct thread *thread, const char *what, const void *object,
+                       unsigned woken)
 {
-    return &report->events[report->event_count % MOST_EVENTS];
+    if (!report->is_recorded)
+        return;
+    dprintf(settings.steps, "step\t%u\t%s\t%s\t%p\t%p\t%u\t%d\t", thread->number,
+            thread->name, what, object, thread->other, woken, thread->can != NULL);
+    for (int i = 0; i < MOST_FRAMES && thread->frames[i] != NULL; i++)
+        dprintf(settings.steps, " %#lx", (unsigned long)thread->frames[i] - 1);
+    dprintf(settings.steps, "\n");
 }
 
-/* Keeps, for the drawing, what a thread does. */
-static void keep_event(struct thread *thread, const char *what, const void *object)
+static void look_where_it_is(void)
 {
-    report->event_count += report->is_recorded;
-    struct event *event = last_event();
-    *event = (struct event){.thread = thread->number, .what = what, .object = object};
-    event->other = thread->other;
-    event->is_pending = thread->can != NULL;
-    memcpy(event->name, thread->name, sizeof(event->name));
-    memcpy(event->frames, thread->frames, sizeof(event->frames));
+    if (!report->is_recorded)
+        return;
+    is_active = false; /* backtrace() has a lock itself */
+    int count = backtrace(self->frames, MOST_FRAMES);
+    is_active = true;
+    memset(self->frames + count, 0, (MOST_FRAMES - count) * sizeof(*self->frames));
+    char name[16] = "";
+    prctl(PR_GET_NAME, name);
+    if (self != threads && strcmp(name, program_name) != 0)
+        strcpy(self->name, name);
+}
+
+/* What no other thread could notice, or has been a step already; a signal wakes some. */
+void note(const char *what, const void *object, unsigned woken)
+{
+    look_where_it_is();
+    write_step(self, what, object, woken);
 }
 
 /* ---- The end ---- */
@@ -139,8 +156,8 @@ void fault(const char *kind, const char *format, ...)
     va_end(values);
     strcpy(report->fault, kind);
     for (struct thread *thread = threads; thread < threads_end; thread++) {
-        if (is_alive(thread) && thread->what != NULL)
-            keep_event(thread, thread->what, thread->object);
+        if (is_alive(thread) && thread->can != NULL)
+            write_step(thread, thread->what, thread->object, 0);
     }
     explore_fault();
     _exit(0);
@@ -231,7 +248,7 @@ static void be_surprising(void)
     }
     struct thread *sleeper = sleepers[pick(count)];
     sleeper->is_woken = true;
-    keep_event(sleeper, "wakes by itself", sleeper->object);
+    write_step(sleeper, "wakes by itself", sleeper->object, 0);
 }
 
 static struct thread *by_priority(struct thread *able[], unsigned count)
@@ -280,27 +297,6 @@ static struct thread *choose(void)
 
 /* ---- Steps ---- */
 
-static void look_where_it_is(void)
-{
-    if (!report->is_recorded)
-        return;
-    is_active = false; /* it has a mutex itself */
-    int count = backtrace(self->frames, MOST_FRAMES);
-    is_active = true;
-    memset(self->frames + count, 0, (MOST_FRAMES - count) * sizeof(*self->frames));
-    char name[16] = "";
-    prctl(PR_GET_NAME, name);
-    if (self != threads && strcmp(name, program_name) != 0)
-        strcpy(self->name, name);
-}
-
-/* What no other thread could notice. */
-void note(const char *what, const void *object)
-{
-    look_where_it_is();
-    keep_event(self, what, object);
-}
-
 /* Other threads may run before the step, and have to while it is not possible. A step
    without a name comes after one that lets others go on. */
 void step(const char *what, const void *object, const void *other,
@@ -320,8 +316,7 @@ void step(const char *what, const void *object, const void *other,
     }
     self->can = NULL;
     if (what != NULL)
-        keep_event(self, what, object);
-    self->what = NULL;
+        write_step(self, what, object, 0);
     self->deadline = 0;
     self->is_outside = false;
     errno = error;
@@ -368,7 +363,7 @@ void thread_begin(struct thread *thread)
 {
     self = thread;
     await_turn();
-    note("begins", NULL);
+    note("begins", NULL, 0);
 }
 
 /* In a thread that ends: the next one goes on. After the last one, the process ends. What
@@ -376,7 +371,7 @@ void thread_begin(struct thread *thread)
 void thread_end(void)
 {
     bool is_alone = true;
-    note("ends", NULL);
+    note("ends", NULL, 0);
     self->is_finished = true;
     self->is_used = !self->is_detached;
     for (struct thread *thread = threads; thread < threads_end; thread++)
