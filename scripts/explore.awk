@@ -325,7 +325,12 @@ function list(names,    count, words, i, text) {
     return text
 }
 
-function why_all_wait(    i, taken, cycle, gathered, ended, asleep) {
+# Whether the barrier is that of a page, in tests/explore/pages.c.
+function is_fetching(i) {
+    return where[i] == where[last_of(thread[i], i, "^get_title", "")]
+}
+
+function why_all_wait(    i, taken, cycle, gathered, at_barrier, ended, asleep) {
     for (i = 1; i <= n; i++) {
         if (is_pending[i] && what[i] == "mutex_lock" && (taken = holder_of(object[i])) > 0) {
             tell_of(taken)
@@ -336,8 +341,10 @@ function why_all_wait(    i, taken, cycle, gathered, ended, asleep) {
         }
         if (is_pending[i] && what[i] == "wakes")
             asleep = i
-        if (is_pending[i] && what[i] == "passes")
+        if (is_pending[i] && what[i] == "passes" && is_fetching(i))
             gathered = gathered " " name[thread[i]]
+        else if (is_pending[i] && what[i] == "passes")
+            at_barrier = at_barrier " " name[thread[i]]
         if (what[i] == "ends" && thread[i] != 0)
             ended = ended " " name[thread[i]]
     }
@@ -349,6 +356,9 @@ function why_all_wait(    i, taken, cycle, gathered, ended, asleep) {
         return list(gathered) (gathered ~ / .* / ? " are" : " is") \
             " fetching a page that comes when others are fetched too, but" \
             (ended == "" ? " nobody else fetches one" : " " why_ended(ended))
+    if (at_barrier != "")
+        return list(at_barrier) (at_barrier ~ / .* / ? " wait" : " waits") \
+            " at a barrier, and nobody else comes there"
     return "all threads wait, and nobody is left to wake them"
 }
 
