@@ -54,7 +54,7 @@ $1 == "race" { first_racer = $2; first_use = $3; second_racer = $4; second_use =
 $1 == "step" {
     n++
     thread[n] = $2; what[n] = $4; object[n] = $5; other[n] = $6; woken[n] = $7
-    is_pending[n] = $8 == 1 && $4 != "wakes by itself"; where[n] = place_of($9)
+    is_pending[n] = $8 == 1 && $4 != "wakes by itself" && $4 != "times out"; where[n] = place_of($9)
     name[$2] = $3
     if ($2 > last_thread)
         last_thread = $2

@@ -9,6 +9,7 @@
  *     EXPLORE_SECONDS    for at most so long
  *     EXPLORE_FROM       after seed 0, begin with this one (1)
  *     EXPLORE_BOUND      an exhaustive search, with at most so many preemptions
+ *     EXPLORE_PATIENT    1: no deadline comes early
  *     EXPLORE_HERE       the one that has failed runs in this process: for a debugger
  *
  * Exit status: 0 no schedule failed; 1 one did; 2 it could not be tried.
@@ -249,6 +250,7 @@ static void prepare(const char *folder)
     must(out >= 0 && err >= 0 && settings.steps >= 0, folder);
     expected_length = read(open_in(folder, "expected", O_RDONLY), expected, MOST_OUTPUT);
     settings.bound = (int)number_in("EXPLORE_BOUND", -1);
+    settings.is_patient = number_in("EXPLORE_PATIENT", 0) > 0;
     unsetenv("LD_PRELOAD");
     unsetenv("EXPLORE");
 }

@@ -25,7 +25,8 @@
  * random steps the running one falls below all others. With n threads, and k steps at
  * which there is a choice, a run finds a bug that takes d = DEPTH steps in some order
  * with a probability of at least 1 / (n * k^(d-1)). Also, one sleeper wakes without a
- * signal in each run, as POSIX allows. Time passes when all threads wait.
+ * signal in each run, as POSIX allows, or a deadline comes early; otherwise time passes
+ * when all threads wait. Not known here are pthread_cancel(3), spin locks, C11's threads.
  *
  * An exhaustive search goes through all schedules with at most so many preemptions, in
  * which a thread loses its turn though it could go on, depth first (CHESS: Musuvathi et
@@ -210,6 +211,7 @@ static void be_late(struct thread *thread)
 {
     now = now < thread->deadline ? thread->deadline : now;
     thread->is_late = true;
+    write_step(thread, "times out", thread->object, 0);
 }
 
 /* Nobody can go on: a deadline comes, or something from outside, or nobody ever will. */
@@ -237,18 +239,22 @@ unsigned find_asleep(struct thread *sleepers[], const void *condition)
     return count;
 }
 
-/* Once in a run, a thread wakes without a signal: the first time that one sleeps then. */
+/* Once in a run, a thread wakes without a signal, or a deadline comes early: the first
+   time that there is one then. */
 static void be_surprising(void)
 {
     struct thread *sleepers[MOST_THREADS];
     unsigned count = find_asleep(sleepers, NULL);
-    if (count == 0) {
+    struct thread *late = settings.is_patient ? NULL : first_deadline();
+    if (late != NULL && (count == 0 || pick(2) == 0)) {
+        be_late(late);
+    } else if (count > 0) {
+        struct thread *sleeper = sleepers[pick(count)];
+        sleeper->is_woken = true;
+        write_step(sleeper, "wakes by itself", sleeper->object, 0);
+    } else {
         surprise++;
-        return;
     }
-    struct thread *sleeper = sleepers[pick(count)];
-    sleeper->is_woken = true;
-    write_step(sleeper, "wakes by itself", sleeper->object, 0);
 }
 
 static struct thread *by_priority(struct thread *able[], unsigned count)
