@@ -76,9 +76,10 @@ extern struct report {
 
 extern struct settings {
     unsigned expected_choices; /* k in schedule.c */
-    int bound;       /* of preemptions in an exhaustive search; -1: by priority */
-    bool is_patient; /* no deadline comes early */
-    int steps;       /* the file that a recorded run writes what it does into */
+    int bound;              /* of preemptions in an exhaustive search; -1: by priority */
+    bool is_patient;        /* no deadline comes early */
+    unsigned recorded_from; /* this choice */
+    int steps;              /* the file that a recorded run writes what it does into */
 } settings;
 
 /* What the program sees of this: it may have functions of the other names itself. */

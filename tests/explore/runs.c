@@ -36,6 +36,7 @@ enum {
     RUNS_AFTER_A_RACE = 200,
     MOST_OUTPUT = 1 << 20,
     MOST_PAGES = 64,
+    MOST_RECORDED = 2000, /* choices */
 };
 
 typedef int main_function(int count, char **words, char **variables);
@@ -204,8 +205,11 @@ static bool explore(unsigned first, unsigned most, long seconds)
         if (found.runs++ == 0)
             settings.expected_choices = report->choices;
         bool is_first_race = report->race[0] != '\0' && found.failed == UINT_MAX;
-        if (report->fault[0] != '\0' || is_first_race)
+        if (report->fault[0] != '\0' || is_first_race) {
             found.failed = seed;
+            settings.recorded_from =
+                report->choices > MOST_RECORDED ? report->choices - MOST_RECORDED : 0;
+        }
         if (report->fault[0] != '\0')
             break;
         if (is_first_race && most - found.runs > RUNS_AFTER_A_RACE)

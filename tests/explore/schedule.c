@@ -101,11 +101,17 @@ unsigned pick(unsigned count)
 
 /* ---- What it did ---- */
 
+/* The end of a long run is enough. */
+static bool is_recorded(void)
+{
+    return report->is_recorded && report->choices >= settings.recorded_from;
+}
+
 /* Writes what a thread does, for scripts/explore.awk. */
 static void write_step(const struct thread *thread, const char *what, const void *object,
                        unsigned woken)
 {
-    if (!report->is_recorded)
+    if (!is_recorded())
         return;
     dprintf(settings.steps, "step\t%u\t%s\t%s\t%p\t%p\t%u\t%d\t", thread->number,
             thread->name, what, object, thread->other, woken, thread->can != NULL);
@@ -116,7 +122,7 @@ static void write_step(const struct thread *thread, const char *what, const void
 
 static void look_where_it_is(void)
 {
-    if (!report->is_recorded)
+    if (!is_recorded())
         return;
     is_active = false; /* backtrace() has a lock itself */
     int count = backtrace(self->frames, MOST_FRAMES);
