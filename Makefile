@@ -54,8 +54,9 @@ BENCH := executor floor measure pages/bare cluster/executor cluster/nats \
 BENCH_PROGRAMS = $(BENCH:%=$(BUILD)/bench/%)
 BENCH_GO := $(if $(shell command -v go),$(BUILD)/bench/tasks/go $(BUILD)/bench/events/go)
 
-.PHONY: all lessons site unit-tests fuzzers bench program executor-test explored with-pages run \
-	cluster test learn watch book figures fuzz lint tidy format clean help compile_commands.json
+.PHONY: all lessons site unit-tests fuzzers bench program executor-test explored \
+	explored-library with-pages run cluster test learn watch book figures fuzz lint tidy format \
+	clean help compile_commands.json
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -109,11 +110,20 @@ $(BUILD)/tests/%: $(BUILD)/tests/shared/%.o $(BUILD)/libshared.a
 $(BUILD)/tests/executor_test: $(EXECUTOR_TEST) $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
-# The same to be explored: the executor in it is compiled like a program that is explored.
-$(BUILD)/tests/executor_explored: $(EXECUTOR_TEST) $(BUILD)/libshared.a $(BUILD)/explore.so
-	$(CC) $(CFLAGS) -O1 -fsanitize=thread -r $(wildcard shared/executor/*.c) -o $@.o
-	$(CC) $(CFLAGS) -no-pie $@.o $(BUILD)/explore.so $(filter %.o,$^) $(BUILD)/libshared.a $(LDFLAGS) \
-		$(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
+# The executor, compiled like a program that is explored: its atomic variables order things too.
+$(BUILD)/explored/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -O1 -fsanitize=thread -MMD -MP -c $< -o $@
+
+$(BUILD)/libexplored.a: $(patsubst %.c,$(BUILD)/explored/%.o,$(wildcard shared/executor/*.c))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+explored-library: $(BUILD)/libexplored.a
+
+$(BUILD)/tests/executor_explored: $(EXECUTOR_TEST) $(BUILD)/explore.so $(BUILD)/libexplored.a \
+		$(BUILD)/libshared.a
+	$(CC) $(CFLAGS) -no-pie $^ $(LDFLAGS) $(LIBRARIES) $(shell pkg-config --libs cmocka) -o $@
 
 # Only clang has libFuzzer: see scripts/fuzz.
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
@@ -153,11 +163,11 @@ program: $(BUILD)/libshared.a
 
 # The same to be explored, with pages that are there at once. (-no-pie: then the addresses of its
 # steps are those in the file.)
-explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a $(BUILD)/explore.so
+explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libexplored.a $(BUILD)/libshared.a $(BUILD)/explore.so
 	$(CC) $(CFLAGS) -O1 -fsanitize=thread -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) -no-pie "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
 		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
-		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
+		$(BUILD)/libexplored.a $(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
 
 # The same with these pages, and without the explorer.
 with-pages: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a
