@@ -1,5 +1,5 @@
-/* Lesson 6, where each task also says in an array that it has begun. Its future orders what
-   the task has written before with what is read after its result. */
+/* Lesson 6, where each task also says in an array that it has begun. Its future orders
+   what the task has written before with what is read after its result. */
 #include "arguments.h"
 #include "die.h"
 #include "executor.h"
