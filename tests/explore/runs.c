@@ -210,7 +210,7 @@ static bool explore(unsigned first, unsigned most, long seconds)
             settings.recorded_from =
                 report->choices > MOST_RECORDED ? report->choices - MOST_RECORDED : 0;
         }
-        if (report->fault[0] != '\0')
+        if (report->fault[0] != '\0' || (is_first_race && settings.bound >= 0))
             break;
         if (is_first_race && most - found.runs > RUNS_AFTER_A_RACE)
             most = found.runs + RUNS_AFTER_A_RACE;
@@ -225,12 +225,13 @@ static bool explore(unsigned first, unsigned most, long seconds)
 static void print_report(FILE *file)
 {
     bool has_failed = found.failed != UINT_MAX;
+    const char *kind = report->race[0] == '\0' ? "unsteady" : "race";
     fprintf(file, "found\t%d\t%u\t%u\t%u\t%u\t%d\n", has_failed,
             has_failed ? found.failed : 0, found.runs, report->threads,
             settings.expected_choices, found.is_all);
     if (!has_failed)
         return;
-    fprintf(file, "fault\t%s\t%s\n", report->fault[0] == '\0' ? "race" : report->fault,
+    fprintf(file, "fault\t%s\t%s\n", report->fault[0] == '\0' ? kind : report->fault,
             report->text);
     fprintf(file, "race\t%s\t %#lx %#lx\n", report->race,
             (unsigned long)report->races[0] - 1, (unsigned long)report->races[1] - 1);
