@@ -103,7 +103,7 @@ static int run_program(int count, char **words, char **variables)
     for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
         signal(crashes[i], on_crash);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU});
+    setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU + 1});
     alarm(LONGEST_RUN);
     schedule_begin();
     int status = program_main(count, words, variables);
