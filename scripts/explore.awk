@@ -381,6 +381,8 @@ function tell(    i, places) {
             ", and nothing orders the two, such as a lock that both hold: " \
             code_at(places[1]) " and " code_at(places[2])
     }
+    if (fault == "stuck" || (fault == "endless" && fault_text == ""))
+        return "after these steps no other comes, such as a lock or a wait"
     for (i = n; i > 0 && (name[thread[i]] != first_word(fault_text) || where[i] == ""); i--)
         continue
     if (fault == "wait" || fault == "unlock" || fault == "crash" || fault == "exit")

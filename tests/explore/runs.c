@@ -144,7 +144,7 @@ static void judge(int status)
         kind = "output";
     if (kind != NULL)
         strcpy(report->fault, kind);
-    if (WIFSIGNALED(status))
+    if (kind != NULL && strcmp(kind, "killed") == 0)
         strcpy(report->text, strsignal(WTERMSIG(status)));
 }
 
