@@ -4,8 +4,8 @@
 load ../helper
 
 # Most cases of these groups are short. (In the last one the explorer once found a worker that
-# ended, since a task that it had seen was gone when it looked again.) Left out are those with thousands of tasks, and those
-# that end while the pool frees itself in a thread of its own.
+# ended, since a task that it had seen was gone when it looked again.) Left out are those with
+# thousands of tasks, and those that end while the pool frees itself in a thread of its own.
 cases='(future|wait|as_completed|shutdown|deadlock|limits): |submit: as_many_workers_wake'
 left_out='submitting_fast|takes_long|freed_once|may_free_the_executor'
 schedules=9 # of each case
@@ -13,7 +13,8 @@ schedules=9 # of each case
 @test "the thread pool's cases hold whatever the schedule" {
     [[ -z ${SANITIZED:-} ]] || skip 'it is not for a sanitizer'
     local case count=0
-    make -C "$ROOT" --silent BUILD="${BUILD#"$ROOT/"}" "${BUILD#"$ROOT/"}/tests/executor_explored"
+    local folder=${BUILD#"$ROOT/"} # make wants no space in it
+    flock "$ROOT/Makefile" make -C "$ROOT" --silent BUILD="$folder" "$folder/tests/executor_explored"
     while IFS= read -r case; do
         run "$ROOT/scripts/explore" --runs "$schedules" \
             --program "$BUILD/tests/executor_explored" "$case" 3>&-
