@@ -1,7 +1,7 @@
 /*
  * A pool behind an interface: submit gives a future, the future gives the result. What
- * the workers are, threads, processes or the fibers of an event loop, is settled by the
- * line that opens the pool.
+ * the workers are, threads, processes, the fibers of an event loop or the processes of
+ * other machines, is settled by the line that opens the pool.
  *
  *     struct executor *executor = thread_pool_executor(8);
  *     struct future *future = executor_submit(executor, get_title, "http://example.org/");
