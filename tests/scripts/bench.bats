@@ -218,7 +218,7 @@ t,label,f,nobody,,-,,,,,value 9,not measured'
     assert_line --index 0 'usage: scripts/bench [options] [NAME...]'
     run "$ROOT/scripts/bench" nonsense
     assert_failure 2
-    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu events cluster scale (--help says more)"
+    assert_output "scripts/bench: 'nonsense' is none of tasks processes fetch cpu events cluster scale explore (--help says more)"
     run "$ROOT/scripts/bench" --repeat 0
     assert_failure 2
     assert_output 'scripts/bench: --repeat needs a number from 1 to 9999 (--help says more)'

@@ -10,7 +10,7 @@ setup() {
 }
 
 # is_the_recording FILE: a picture that has what the top README says it shows, stands still for a
-# reader who wants that, and is at most 300 KiB.
+# reader who wants that, and is at most 300 KB.
 is_the_recording() {
     local text
     run /usr/bin/python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$1"
@@ -21,7 +21,7 @@ is_the_recording() {
         grep -qF "$text" "$1" || fail "$1 does not show: $text"
     done
     ! grep -qF 'server exited' "$1" || fail "$1 shows how the terminal was closed"
-    (($(wc -c <"$1") <= 300 * 1024)) || fail "$1 is larger than 300 KiB"
+    (($(wc -c <"$1") <= 300 * 1000)) || fail "$1 is larger than 300 KB"
 }
 
 has_recorder() {
