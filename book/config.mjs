@@ -102,14 +102,19 @@ function placeLink(info, content, env) {
 
 // ---- While writing ---------------------------------------------------------------------------
 
-// scripts/book --serve: what has changed is generated anew, and VitePress shows it.
+// scripts/book --serve: what has been saved is generated anew, and VitePress shows it.
 const regenerate = {
   name: 'regenerate',
   configureServer({ watcher }) {
     const sources = ['README.md', 'CONTRIBUTING.md', 'bench', 'book', 'lessons', 'shared', 'tests']
     watcher.add(sources.map((name) => join(repository, name)))
     watcher.on('change', (file) => {
-      if (!file.startsWith(dirname(here))) generate(repository, dirname(here))
+      if (file.startsWith(dirname(here))) return
+      try {
+        generate(repository, dirname(here))
+      } catch (error) {
+        console.error(`${file}: ${error.message}`) // half-written, perhaps: the next save comes
+      }
     })
   }
 }

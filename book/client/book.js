@@ -59,11 +59,14 @@ function changeTheme() {
 
 // ---- Copying ---------------------------------------------------------------------------------
 
+// Only a page from this machine, or with TLS, may use the clipboard.
 function addCopyButtons() {
+  if (navigator.clipboard === undefined) return
   for (const block of document.querySelectorAll('div[class^="language-"]:not(:has(.copy))')) {
     const button = makeButton('Copy', async () => {
       await navigator.clipboard.writeText(textOf(block))
       button.textContent = 'Copied'
+      button.addEventListener('blur', () => (button.textContent = 'Copy'), { once: true })
     })
     button.className = 'copy'
     block.append(button)

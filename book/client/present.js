@@ -13,7 +13,7 @@ export function run() {
   document.body.classList.add('presenting')
   document.body.append(makeControls())
   document.addEventListener('keydown', onKey)
-  show(Number(new URLSearchParams(location.search).get('present')) - 1)
+  show((parseInt(new URLSearchParams(location.search).get('present')) || 1) - 1)
 }
 
 function makeControls() {
@@ -59,7 +59,8 @@ function setParameter(value) {
 
 // Keys that are for what has the focus, such as the replay's slider, are left to it.
 function onKey(event) {
-  if (event.target.closest('input, select, button, summary, dialog') && event.key !== 'Escape') return
+  if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest('dialog')) return
+  if (event.target.closest('input, select, button, summary') && event.key !== 'Escape') return
   if (previous.includes(event.key)) show(current - 1)
   else if (next.includes(event.key)) show(current + 1)
   else if (event.key === 'Home') show(0)

@@ -1,4 +1,4 @@
-// Has each run that can be watched (replay/replay.js) take the place of its picture.
+// Replaces the picture of each run by its replay (replay/replay.js).
 
 export async function run() {
   const style = document.createElement('link')

@@ -32,7 +32,7 @@ async function show() {
   const found = await pagefind.debouncedSearch(input.value)
   if (found === null) return // it is searched for something else by now
   const pages = await Promise.all(found.results.slice(0, 10).map((result) => result.data()))
-  status.textContent = input.value === '' ? '' : `${found.results.length} pages`
+  status.textContent = input.value === '' ? '' : `${found.results.length} ${found.results.length === 1 ? 'page' : 'pages'}`
   list.replaceChildren(...pages.map(entryOf))
 }
 

@@ -25,6 +25,10 @@ setup() {
     [[ -z $MISSING ]] || skip "without $MISSING nobody looks at the site: scripts/setup browser"
 }
 
+teardown() {
+    [[ -z ${served:-} ]] || kill "$served"
+}
+
 # nothing_found THING: look.mjs has found no such problem.
 nothing_found() {
     run jq --raw-output --arg thing "$1" '.[$thing] // [] | .[]' "$FOUND"
@@ -114,6 +118,7 @@ change() {
     look "$wrong" 3
     for thing in errors elsewhere links violations sideways hidden sizes search present copy differences replays; do
         run jq --arg thing "$thing" '.[$thing] // [] | length' "$FOUND"
+        assert_success
         refute_output 0 || fail "nothing was found: $thing"
     done
 }
@@ -128,6 +133,7 @@ change() {
     local line='' address status=0
     mkfifo "$BATS_TEST_TMPDIR/said"
     "$ROOT/scripts/book" --serve >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+    served=$!
     exec 4<"$BATS_TEST_TMPDIR/said"
     until [[ $line =~ http://localhost:[0-9]+/ ]]; do
         read -r -t 100 line <&4 || fail 'it never said where it serves them'
@@ -135,8 +141,9 @@ change() {
     address=${BASH_REMATCH[0]}
     run curl --silent --fail "$address"
     assert_success
-    kill $!
-    wait $! || status=$?
+    kill "$served"
+    wait "$served" || status=$?
+    served=''
     assert_equal $status 143
     run curl --silent --fail "$address"
     assert_failure

@@ -238,6 +238,9 @@ async function compareDifference(page, lesson) {
       )
     const missing = lines.find((line) => !shown.includes(line))
     if (missing !== undefined) report('differences', `${lesson}, ${table}: ${missing}`)
+    // Their order is another one: what has changed a little stands below what it was.
+    if (table === 'line-by-line' && shown.sort().join('\n') !== lines.sort().join('\n'))
+      report('differences', `${lesson}: a line is missing, or is there twice`)
   }
   const program = await page.locator('.line[id]').evaluateAll((lines) =>
     lines

@@ -30,12 +30,13 @@ async function measure(browser, address) {
 }
 
 const empty = mkdtempSync(join(packages, 'empty-'))
-writeFileSync(join(empty, 'index.md'), '# Empty\n')
-execFileSync(join(packages, 'node_modules/.bin/vitepress'), ['build', empty], { stdio: 'ignore' })
-const ours = await serve(site)
-const theirs = await serve(join(empty, '.vitepress/dist'))
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+let ours, theirs, browser
 try {
+  writeFileSync(join(empty, 'index.md'), '# Empty\n')
+  execFileSync(join(packages, 'node_modules/.bin/vitepress'), ['build', empty], { stdio: 'ignore' })
+  ours = await serve(site)
+  theirs = await serve(join(empty, '.vitepress/dist'))
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
   const pages = {
     'an empty page of VitePress': theirs.address,
     'the first page': `${ours.address}index.html`,
@@ -47,8 +48,8 @@ try {
   for (const [name, all] of Object.entries(measured))
     console.log(`${name}: ${median(all.map(({ paint }) => paint)).toFixed(0)} ms, ${all[0].bytes} bytes`)
 } finally {
-  await browser.close()
-  ours.stop()
-  theirs.stop()
+  await browser?.close()
+  ours?.stop()
+  theirs?.stop()
   rmSync(empty, { recursive: true })
 }
