@@ -91,6 +91,18 @@ finds() {
     assert_output --partial 'main.c:49 sleeps'
 }
 
+@test "what it prints wrongly is shown, and how to see it again" {
+    folder="$BATS_TEST_TMPDIR/a folder"
+    cp -r "$ROOT/lessons/02-threads" "$folder"
+    sed -i 's/report_page(pages\[i\]/report_page(pages[count - 1 - i]/' "$folder/main.c"
+    explore --svg "$BATS_TEST_TMPDIR/drawing.svg" 02 "$folder"
+    assert_failure 1
+    assert_line --regexp '^FAILED  schedule 0 .*: it prints something else than it should$'
+    assert_line $'-http://pages/4\tTitle of http://pages/4'
+    assert_equal "${lines[-1]}" "To see it again: scripts/explore --seed 0 02 ${folder// /\\ }"
+    [[ -s $BATS_TEST_TMPDIR/drawing.svg ]] || fail 'there is no drawing'
+}
+
 @test "the same seed gives the same schedule" {
     local first
     patched "$ROOT/tests/wrong/03-thread-pool/looks-once.patch" 03-thread-pool
