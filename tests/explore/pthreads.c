@@ -27,6 +27,7 @@ static void on_end(void *round)
 __attribute__((constructor)) static void prepare(void)
 {
     if (pthread_key_create(&key, on_end) != 0 ||
+        pthread_setspecific(key, (void *)1) != 0 || /* main() may call pthread_exit() */
         pthread_atfork(NULL, NULL, schedule_end) != 0)
         abort();
 }

@@ -1,7 +1,7 @@
 /*
- * The explorer: a library to be preloaded that lets one thread run at a time, and decides
- * before each step that other threads could notice who is next. So a run is a list of
- * decisions; they come from a seed, and the same seed gives the same run.
+ * The explorer: a library to be preloaded that lets one thread run at a time. Before each
+ * step that another thread could notice, it decides which thread runs next. So a run is a
+ * list of decisions; they come from a seed, and the same seed gives the same run.
  *
  *     the program     pthread_mutex_lock(), sem_post(), read()...: pthreads.c, waits.c
  *         |           compiled with -fsanitize=thread, also its memory's use: race.c
@@ -9,7 +9,7 @@
  *       step()        what the thread does next, and what has to hold until then
  *         |
  *         v
- *      choose()       who of those that can go on?
+ *      choose()       which of those that can go on?
  *         |                                                         (a lane a thread)
  *         v           main      |-----|                 |-----|
  *     give_turn()     thread-1        |-----|                       sleeps on its futex
@@ -24,9 +24,13 @@
  * threads have random priorities, the highest that can go on does, and at DEPTH - 1
  * random steps the running one falls below all others. With n threads, and k steps at
  * which there is a choice, a run finds a bug that takes d = DEPTH steps in some order
- * with a probability of at least 1 / (n * k^(d-1)). Also, one sleeper wakes without a
- * signal in each run, as POSIX allows, or a deadline comes early; otherwise time passes
- * when all threads wait. Not known here are pthread_cancel(3), spin locks, C11's threads.
+ * with a probability of at least 1 / (n * k^(d-1)). Also, in each random run at most one
+ * sleeper wakes without a signal, as POSIX allows, or one deadline comes early; otherwise
+ * time passes when all threads wait.
+ *
+ * Not known here are pthread_cancel(3), pthread_tryjoin_np(3), spin locks, fences, named
+ * semaphores, C11's threads, and the system calls that wait and are not in waits.c, such
+ * as select, connect, accept4, sendmsg, readv, wait and wait4.
  *
  * An exhaustive search goes through all schedules with at most so many preemptions, in
  * which a thread loses its turn though it could go on, depth first (CHESS: Musuvathi et
@@ -62,8 +66,8 @@ int64_t now;
 static bool is_active;
 static uint64_t random_state;
 static unsigned changes[DEPTH - 1]; /* at which choices a priority changes */
-static unsigned surprise;           /* at which choice a sleeper wakes without a signal */
-static int64_t lowest;              /* of all priorities */
+static unsigned surprise; /* from which choice on a sleeper wakes without a signal */
+static int64_t lowest;    /* of all priorities */
 static int preemptions;
 static char program_name[16]; /* of threads, too, until they have one of their own */
 
@@ -245,8 +249,8 @@ unsigned find_asleep(struct thread *sleepers[], const void *condition)
     return count;
 }
 
-/* Once in a run, a thread wakes without a signal, or a deadline comes early: the first
-   time that there is one then. */
+/* Once in a run, a thread wakes without a signal, or a deadline comes early: as soon as
+   there is one. */
 static void be_surprising(void)
 {
     struct thread *sleepers[MOST_THREADS];
@@ -259,8 +263,9 @@ static void be_surprising(void)
         sleeper->is_woken = true;
         write_step(sleeper, "wakes by itself", sleeper->object, 0);
     } else {
-        surprise++;
+        return;
     }
+    surprise = UINT_MAX;
 }
 
 static struct thread *by_priority(struct thread *able[], unsigned count)
@@ -288,7 +293,7 @@ static struct thread *within_bound(struct thread *able[], unsigned count)
 static struct thread *choose_one_of(struct thread *able[], unsigned count)
 {
     if (++report->choices > FREELY + MOST_FAIRLY)
-        fault("endless", "after %u steps it has not ended", report->choices);
+        fault("endless", "after %u choices it has not ended", report->choices);
     if (report->choices > FREELY)
         return able[random_number() % count];
     if (settings.bound >= 0)
@@ -300,7 +305,7 @@ static struct thread *choose(void)
 {
     struct thread *able[MOST_THREADS];
     unsigned count;
-    if (report->choices == surprise)
+    if (report->choices >= surprise)
         be_surprising();
     while ((count = find_able(able)) == 0)
         wait_for_anything();

@@ -1,9 +1,10 @@
 /*
  * Time, and system calls that wait. There is one virtual clock, which moves on when all
- * threads wait. Who waits for a descriptor or a process gives the turn away meanwhile.
+ * threads wait. A thread that waits for a descriptor or a process gives its turn away.
  */
 #include "explore.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -81,13 +82,16 @@ static bool is_ready(struct thread *thread)
     return NEXT(poll)((struct pollfd *)list, *(const nfds_t *)thread->other, 0) != 0;
 }
 
-/* All descriptors are one object: what comes before a call is seen by those after it. */
+/* All descriptors are one object: what comes before a call is seen by those after it. If
+   the call does not wait and nothing is ready, the thread may do so in a loop. */
 static void await_all(const char *what, struct pollfd *list, nfds_t count, int time)
 {
     static const uint64_t descriptors;
     self->is_outside = true;
     self->deadline = time < 0 ? 0 : now + time * (int64_t)MILLISECOND + 1;
-    step(what, list, &count, is_ready);
+    step(what, list, &count, time == 0 ? NULL : is_ready);
+    if (time == 0 && !is_ready(self))
+        be_last();
     acquire(word_at(&descriptors));
     release(word_at(&descriptors));
 }
@@ -95,7 +99,13 @@ static void await_all(const char *what, struct pollfd *list, nfds_t count, int t
 static void await(const char *what, int descriptor, short events, int time)
 {
     struct pollfd one = {.fd = descriptor, .events = events};
-    await_all(what, &one, 1, time);
+    bool waits = (fcntl(descriptor, F_GETFL) & O_NONBLOCK) == 0;
+    await_all(what, &one, 1, waits ? time : 0);
+}
+
+static int time_of(int flags)
+{
+    return flags & MSG_DONTWAIT ? 0 : -1;
 }
 
 static bool has_child_ended(struct thread *thread)
@@ -120,13 +130,13 @@ BEFORE(int, epoll_wait, (int epoll, struct epoll_event *events, int most, int ti
 BEFORE(ssize_t, read, (int from, void *to, size_t most), (from, to, most),
        await("read", from, POLLIN, -1))
 BEFORE(ssize_t, recv, (int from, void *to, size_t most, int flags),
-       (from, to, most, flags), await("recv", from, POLLIN, -1))
+       (from, to, most, flags), await("recv", from, POLLIN, time_of(flags)))
 BEFORE(ssize_t, recvmsg, (int from, struct msghdr *message, int flags),
-       (from, message, flags), await("recvmsg", from, POLLIN, -1))
+       (from, message, flags), await("recvmsg", from, POLLIN, time_of(flags)))
 BEFORE(ssize_t, write, (int to, const void *from, size_t length), (to, from, length),
        await("write", to, POLLOUT, -1))
 BEFORE(ssize_t, send, (int to, const void *from, size_t length, int flags),
-       (to, from, length, flags), await("send", to, POLLOUT, -1))
+       (to, from, length, flags), await("send", to, POLLOUT, time_of(flags)))
 BEFORE(int, accept, (int from, __SOCKADDR_ARG address, socklen_t *length),
        (from, address, length), await("accept", from, POLLIN, -1))
 BEFORE(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options),

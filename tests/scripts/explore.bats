@@ -77,6 +77,39 @@ finds() {
     done
 }
 
+@test "a program may end its first thread, and call what does not wait" {
+    folder=$BATS_TEST_TMPDIR/rest
+    cp -r "$ROOT/lessons/02-threads" "$folder"
+    sed -i 's/^int main(/static int rest(/; s/^#include "worker.h"/&\n#include <errno.h>\n#include <fcntl.h>\n#include <sys\/socket.h>\n#include <unistd.h>/' \
+        "$folder/main.c"
+    cat >>"$folder/main.c" <<'END'
+static int count;
+static char **words;
+
+static void *run(void *none)
+{
+    int pipes[2], sockets[2];
+    char byte;
+    if (pipe2(pipes, O_NONBLOCK) != 0 || read(pipes[0], &byte, 1) >= 0 || errno != EAGAIN ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) != 0 ||
+        recv(sockets[0], &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+        exit(3);
+    (void)none;
+    exit(rest(count, words));
+}
+
+int main(int argc, char *argv[])
+{
+    pthread_t thread;
+    count = argc, words = argv;
+    return pthread_create(&thread, NULL, run, NULL) == 0 ? pthread_exit(NULL), 0 : 4;
+}
+END
+    explore --runs 50 02 "$folder"
+    assert_success
+    assert_output --partial '50 schedules: none failed'
+}
+
 @test "the drawing of a lost wake-up has a lane a thread, and a sentence" {
     patched "$ROOT/tests/wrong/03-thread-pool/looks-without-the-lock.patch" 03-thread-pool
     explore --svg "$BATS_TEST_TMPDIR/drawing.svg" 03 "$folder"
