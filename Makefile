@@ -119,7 +119,7 @@ $(BUILD)/libexplored.a: $(patsubst %.c,$(BUILD)/explored/%.o,$(wildcard shared/e
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-explored-library: $(BUILD)/libexplored.a
+explored-library: $(BUILD)/libexplored.a $(BUILD)/explore.so
 
 $(BUILD)/tests/executor_explored: $(EXECUTOR_TEST) $(BUILD)/explore.so $(BUILD)/libexplored.a \
 		$(BUILD)/libshared.a

@@ -293,7 +293,7 @@ function why_asleep(i,    t, sleep, look, change, after, other_wakes) {
                 break
         }
         tell_of(other_wakes <= n ? other_wakes : 0)
-        return sprintf("%s went to sleep%s; then %s signalled%s, which woke only one thread, and that was another: nobody will wake %s",
+        return sprintf("%s went to sleep%s; then %s signalled%s, which woke another thread: nothing will wake %s",
             name[t], at(sleep), name[thread[after]], at(after), name[t])
     }
     if (change > sleep || (change && change > look))
@@ -327,7 +327,7 @@ function list(names,    count, words, i, text) {
 
 # Whether the barrier is that of a page, in tests/explore/pages.c.
 function is_fetching(i) {
-    return where[i] == where[last_of(thread[i], i, "^get_title", "")]
+    return where[i] != "" && where[i] == where[last_of(thread[i], i, "^get_title", "")]
 }
 
 function why_all_wait(    i, taken, cycle, gathered, at_barrier, ended, asleep) {

@@ -68,6 +68,7 @@ struct word {
 extern struct report {
     unsigned seed, threads, choices;
     bool is_recorded;
+    int error; /* of the recording */
     char fault[16], text[200], race[100];
     void *races[2]; /* where they are */
     /* In an exhaustive search, at each choice: */
@@ -85,7 +86,7 @@ extern struct settings {
 /* What the program sees of this: it may have functions of the other names itself. */
 #define SEEN __attribute__((visibility("default")))
 
-/* The function of the C library, or of who else comes next. */
+/* The function of the C library, or of another preloaded library. */
 #define NEXT(name)                                      \
     (__extension__({                                    \
         __typeof__(&name) next_of_name;                 \

@@ -48,7 +48,7 @@ static void forget_word(struct word *word)
     *word = (struct word){.address = word->address};
 }
 
-/* The memory is somebody else's from now on. */
+/* The memory is freed or reused: forget its accesses. */
 void forget(const void *from, size_t length)
 {
     uintptr_t first = (uintptr_t)from >> 3;

@@ -101,9 +101,10 @@ static int run_program(int count, char **words, char **variables)
 {
     const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
-        signal(crashes[i], on_crash);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU + 1});
+        must(signal(crashes[i], on_crash) != SIG_ERR, "signal");
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl");
+    must(setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_CPU, MOST_CPU + 1}) == 0,
+         "setrlimit");
     alarm(LONGEST_RUN);
     schedule_begin();
     int status = program_main(count, words, variables);
@@ -155,7 +156,7 @@ static bool run(unsigned seed, bool is_recorded)
     int status;
     report->seed = seed;
     report->is_recorded = is_recorded;
-    report->threads = report->choices = 0;
+    report->choices = 0;
     report->fault[0] = report->race[0] = report->text[0] = '\0';
     must(ftruncate(out, 0) == 0 && ftruncate(err, 0) == 0, "ftruncate");
     pid_t child = getenv("EXPLORE_HERE") != NULL && is_recorded ? 0 : fork();
@@ -188,8 +189,10 @@ static bool take_next_possibility(void)
 
 static struct {
     unsigned runs;
-    unsigned failed; /* the seed; UINT_MAX: none has */
-    bool is_all;     /* there are no more schedules */
+    unsigned failed;  /* the seed; UINT_MAX: none has */
+    unsigned choices; /* at most, in a run */
+    bool is_at_end;   /* there are no more schedules */
+    bool is_cut;      /* a run had more choices than a search can vary */
 } found = {.failed = UINT_MAX};
 
 /* Schedule after schedule, until one fails: that of seed 0, which tells how many choices
@@ -198,12 +201,14 @@ static struct {
 static bool explore(unsigned first, unsigned most, long seconds)
 {
     time_t begin = time(NULL);
-    while (found.runs < most && time(NULL) - begin < seconds && !found.is_all) {
+    while (found.runs < most && time(NULL) - begin < seconds && !found.is_at_end) {
         unsigned seed = found.runs == 0 ? 0 : first + found.runs - 1;
         if (!run(seed, false))
             return false;
         if (found.runs++ == 0)
             settings.expected_choices = report->choices;
+        if (found.choices < report->choices)
+            found.choices = report->choices;
         bool is_first_race = report->race[0] != '\0' && found.failed == UINT_MAX;
         if (report->fault[0] != '\0' || is_first_race) {
             found.failed = seed;
@@ -214,7 +219,8 @@ static bool explore(unsigned first, unsigned most, long seconds)
             break;
         if (is_first_race && most - found.runs > RUNS_AFTER_A_RACE)
             most = found.runs + RUNS_AFTER_A_RACE;
-        found.is_all = settings.bound >= 0 && !take_next_possibility();
+        found.is_cut |= report->possible[MOST_CHOICES - 1] != 0;
+        found.is_at_end = settings.bound >= 0 && !take_next_possibility();
     }
     return true;
 }
@@ -227,8 +233,8 @@ static void print_report(FILE *file)
     bool has_failed = found.failed != UINT_MAX;
     const char *kind = report->race[0] == '\0' ? "unsteady" : "race";
     fprintf(file, "found\t%d\t%u\t%u\t%u\t%u\t%d\n", has_failed,
-            has_failed ? found.failed : 0, found.runs, report->threads,
-            settings.expected_choices, found.is_all);
+            has_failed ? found.failed : 0, found.runs, report->threads, found.choices,
+            found.is_at_end && !found.is_cut);
     if (!has_failed)
         return;
     fprintf(file, "fault\t%s\t%s\n", report->fault[0] == '\0' ? kind : report->fault,
@@ -275,8 +281,12 @@ static int runner(int count, char **words, char **variables)
     /* The same again, to keep all its steps. */
     if (found.failed != UINT_MAX && !run(found.failed, true))
         return run_program(count, words, variables);
-    print_report(fdopen(file, "w"));
-    fflush(NULL);
+    errno = report->error;
+    must(errno == 0, "cannot write the steps");
+    FILE *stream = fdopen(file, "w");
+    must(stream != NULL, "fdopen");
+    print_report(stream);
+    must(fclose(stream) == 0, "cannot write the report");
     _exit(found.failed != UINT_MAX);
 }
 

@@ -24,9 +24,10 @@
  * threads have random priorities, the highest that can go on does, and at DEPTH - 1
  * random steps the running one falls below all others. With n threads, and k steps at
  * which there is a choice, a run finds a bug that takes d = DEPTH steps in some order
- * with a probability of at least 1 / (n * k^(d-1)). Also, in each random run at most one
- * sleeper wakes without a signal, as POSIX allows, or one deadline comes early; otherwise
- * time passes when all threads wait.
+ * with a probability of at least 1 / (n * k^(d-1)). (The random steps are among as many
+ * as schedule 0 had.) Also, in each random run at most one sleeper wakes without a
+ * signal, as POSIX allows, or one deadline comes early; otherwise time passes when all
+ * threads wait.
  *
  * Not known here are pthread_cancel(3), pthread_tryjoin_np(3), spin locks, fences, named
  * semaphores, C11's threads, and the system calls that wait and are not in waits.c, such
@@ -121,7 +122,8 @@ static void write_step(const struct thread *thread, const char *what, const void
             thread->name, what, object, thread->other, woken, thread->can != NULL);
     for (int i = 0; i < MOST_FRAMES && thread->frames[i] != NULL; i++)
         dprintf(settings.steps, " %#lx", (unsigned long)thread->frames[i] - 1);
-    dprintf(settings.steps, "\n");
+    if (dprintf(settings.steps, "\n") < 0)
+        report->error = errno;
 }
 
 static void look_where_it_is(void)

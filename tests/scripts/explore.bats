@@ -152,7 +152,7 @@ END
 @test "an exhaustive search ends, and says how many schedules there are" {
     explore --exhaustive 1 --runs 20000 03
     assert_success
-    assert_output --regexp '^[0-9]+ schedules, all there are with at most 1 preemptions: none failed$'
+    assert_output --regexp '^[0-9]+ schedules: all with at most 1 preemption, without spurious wake-ups; none failed$'
     patched "$ROOT/tests/wrong/03-thread-pool/wakes-before-it-closes.patch" 03-thread-pool
     explore --exhaustive 1 --runs 20000 03 "$folder"
     assert_failure 1
@@ -185,6 +185,15 @@ END
     assert_line '1 of 1 checks passed'
     assert_line --regexp '^FAILED  schedule .*: an end with threads inside$'
     assert_line --regexp '^Main ended the program while thread-.* still ran'
+    # A program that cannot be explored is not wrong.
+    cp "$ROOT/lessons/02-threads/main.c" "$course/lessons/02-threads"
+    sed -i 's/^int main(/static void *idle(void *none)\n{\n    return none;\n}\n\n&/
+        s/^    fetch_all(arguments/    for (int i = 0; i < 40; i++)\n        pthread_create(\&(pthread_t){0}, NULL, idle, NULL);\n&/' \
+        "$course/lessons/02-threads/main.c"
+    run env --unset=BUILD "$course/scripts/check" 02
+    assert_success
+    assert_line '1 of 1 checks passed'
+    assert_line --regexp '^could not be explored: schedule 0 .*: it is too large$'
 }
 
 @test "what is no use of it is refused in a line" {
@@ -196,6 +205,12 @@ END
     assert_output --partial 'no threads of its own'
     explore --runs many 03
     assert_failure 2
+    explore --runs 0 03
+    assert_failure 2
+    assert_output --partial '--runs needs a number from 1 on'
+    explore --program "$BATS_TEST_TMPDIR"
+    assert_failure 2
+    assert_output --partial "there is no program $BATS_TEST_TMPDIR"
     explore 03 "$BATS_TEST_TMPDIR"
     assert_failure 2
     assert_output --partial 'there is no C source in'
