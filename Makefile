@@ -161,19 +161,20 @@ program: $(BUILD)/libshared.a
 	$(CC) $(CFLAGS) $$OPTIMIZE -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
 	$(CC) $(CFLAGS) "$$TO.o" $< $(LDFLAGS) $(LIBRARIES) -o "$$TO"
 
+# Pages that are there at once, in the place of the network.
+PAGES := $(BUILD)/tests/explore/pages.o -Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close
+
 # The same to be explored, with pages that are there at once. (-no-pie: then the addresses of its
 # steps are those in the file.)
 explored: $(BUILD)/tests/explore/pages.o $(BUILD)/libexplored.a $(BUILD)/libshared.a $(BUILD)/explore.so
 	$(CC) $(CFLAGS) -O1 -fsanitize=thread -I"$$FROM" -r "$$FROM"/*.c -o "$$TO.o"
-	$(CC) $(CFLAGS) -no-pie "$$TO.o" $(BUILD)/explore.so $(BUILD)/tests/explore/pages.o \
-		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
-		$(BUILD)/libexplored.a $(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
+	$(CC) $(CFLAGS) -no-pie "$$TO.o" $(BUILD)/explore.so $(PAGES) $(BUILD)/libexplored.a \
+		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
 
 # The same with these pages, and without the explorer.
 with-pages: $(BUILD)/tests/explore/pages.o $(BUILD)/libshared.a
-	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $(BUILD)/tests/explore/pages.o \
-		-Wl,--wrap=get_title,--wrap=http_open,--wrap=http_close \
-		$(BUILD)/libshared.a $(LDFLAGS) -Wl,--as-needed $(LIBRARIES) -o "$$TO"
+	$(CC) $(CFLAGS) -I"$$FROM" "$$FROM"/*.c $(PAGES) $(BUILD)/libshared.a $(LDFLAGS) \
+		-Wl,--as-needed $(LIBRARIES) -o "$$TO"
 
 # The same for the executor's test: $FROM is somebody's own version of shared/executor.
 executor-test: $(BUILD)/tests/executor_test

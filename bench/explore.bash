@@ -49,18 +49,30 @@ build_wrong_versions() {
     done < <(grep -rl '^Explored: ' "$repository/tests/wrong" | sort)
 }
 
-# explore_program NAME FROM RUNS: sets `tried`, up to the first that failed, and `seconds`.
+# explore_program NAME FROM RUNS STATUS: sets `tried`, up to the first that failed, and `seconds`.
+# Returns false, and says why, if it does not end with this status: 0 none failed, 1 one did.
 explore_program() {
     local begin=$EPOCHREALTIME status=0
-    env EXPLORE="$temporary" EXPLORE_FROM="$2" EXPLORE_RUNS="$3" \
-        LD_PRELOAD="$temporary/explore.so" "$temporary/$1" "${arguments[@]}" || status=$?
+    env EXPLORE="$temporary" EXPLORE_FROM="$2" EXPLORE_RUNS="$3" LD_PRELOAD=explore.so \
+        LD_LIBRARY_PATH="$build_folder" "$temporary/$1" "${arguments[@]}" || status=$?
     seconds_since "$begin"
-    ((status < 2)) || give_up "$1" "it ended with status $status"
+    if ((status != $4)); then
+        give_up "$1" "of $3 schedules: $(explorer_status_in_words "$status")"
+        return 1
+    fi
     read -r _ _ failed tried _ <"$temporary/report"
     # How many it took until then: a race is not the last.
     if ((status == 1)); then
         tried=$((failed == 0 ? 1 : failed - $2 + 2))
     fi
+}
+
+explorer_status_in_words() {
+    case $1 in
+        0) echo 'none failed' ;;
+        1) echo 'one failed' ;;
+        *) echo "the explorer ended with status $1" ;;
+    esac
 }
 
 # seconds_since BEGIN: in `seconds`.
@@ -95,9 +107,10 @@ explore_cost() {
     local begin i
     progress "lesson 3"
     explore_arguments 03
-    explore_program right 1 "$explore_schedules"
-    calculate "$seconds * 1000 / $tried"
-    record ms_a_schedule explorer "$tried" 3 "$value"
+    if explore_program right 1 "$explore_schedules" 0; then
+        calculate "$seconds * 1000 / $tried"
+        record ms_a_schedule explorer "$tried" 3 "$value"
+    fi
     begin=$EPOCHREALTIME
     for ((i = 0; i < explore_plain_runs; i++)); do
         is_right right.plain || give_up 'plain run' 'it failed'
@@ -110,7 +123,6 @@ explore_cost() {
 bench_explore() {
     local name kind
     progress 'building'
-    cp -- "$build_folder/explore.so" "$temporary/explore.so"
     build_three right "$repository/lessons/03-thread-pool"
     build_wrong_versions
     for ((run = 1; run <= repeat; run++)); do
@@ -118,9 +130,10 @@ bench_explore() {
         for name in "${wrong[@]}"; do
             progress "$name"
             explore_arguments "${lesson_of[$name]}"
-            explore_program "$name" $((run * 1000)) 1000
-            record schedules "$name" 1000 3 "$tried"
-            record seconds "$name" 1000 3 "$seconds"
+            if explore_program "$name" $((run * 1000)) 1000 1; then
+                record schedules "$name" 1000 3 "$tried"
+                record seconds "$name" 1000 3 "$seconds"
+            fi
             for kind in plain thread; do
                 find_by_runs "$name" "$kind"
                 record seconds "$name $kind" 1000 3 "$seconds"

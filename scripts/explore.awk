@@ -50,7 +50,7 @@ function place_of(frames,    i, count, list) {
 # ---- What the explorer found -----------------------------------------------------------
 
 $1 == "fault" { fault = $2; fault_text = $3 }
-$1 == "race" { first_racer = $2; first_use = $3; second_racer = $4; second_use = $5; races = $6 }
+$1 == "race" { first_racer = $2; first_use = $3; second_racer = $4; second_use = $5; split($6, races, " ") }
 $1 == "step" {
     n++
     thread[n] = $2; what[n] = $4; object[n] = $5; other[n] = $6; woken[n] = $7
@@ -84,16 +84,15 @@ function at(i) {
 
 # ---- Which steps matter ----------------------------------------------------------------
 
-function find_rows(    i, places) {
+function find_rows(    i) {
     for (i = 1; i <= n; i++) {
         if (is_pending[i] && is_lock(i))
             shows_locks = 1
     }
     if (fault == "unlock" || fault == "wait" || fault == "race")
         shows_locks = 1
-    split(races, places, " ")
     for (i = 1; i <= n && fault == "race"; i++) {
-        if (is_use(i) && (where[i] == place_of(places[1]) || where[i] == place_of(places[2])))
+        if (is_use(i) && (where[i] == place_of(races[1]) || where[i] == place_of(races[2])))
             is_contested[object[i]] = 1
     }
     for (i = 1; i <= n; i++) {
@@ -125,10 +124,9 @@ function is_drawn(r) {
 }
 
 # What comes after the race does not matter.
-function cut_after_race(    r, places) {
-    split(races, places, " ")
+function cut_after_race(    r) {
     for (r = 1; r <= rows; r++) {
-        if (name[thread[row[r]]] == second_racer && where[row[r]] == place_of(places[2]) &&
+        if (name[thread[row[r]]] == second_racer && where[row[r]] == place_of(races[2]) &&
             is_use(row[r])) {
             is_pending[row[r]] = 1
             rows = r
@@ -309,7 +307,8 @@ function holder_of(mutex,    i, taken) {
     for (i = 1; i <= n; i++) {
         if (is_pending[i])
             continue
-        if (object[i] == mutex && what[i] ~ /^mutex_(lock|trylock)/)
+        if (object[i] == mutex && (what[i] == "mutex_lock" ||
+            (what[i] ~ /^mutex_(try|timed)lock$/ && !taken))) # it may fail
             taken = i
         else if ((object[i] == mutex && what[i] == "mutex_unlock") ||
             (other[i] == mutex && what[i] == "cond_wait"))
@@ -372,14 +371,13 @@ function why_ended(ended,    t, i, words, woke) {
     return words[1] " has ended" (woke ? " after it woke up" at(woke) : "") ", too early"
 }
 
-function tell(    i, places) {
+function tell(    i) {
     if (fault == "deadlock")
         return why_all_wait()
     if (fault == "race") {
-        split(races, places, " ")
         return first_racer " " first_use " what " second_racer " " second_use \
             ", and nothing orders the two, such as a lock that both hold: " \
-            code_at(places[1]) " and " code_at(places[2])
+            code_at(races[1]) " and " code_at(races[2])
     }
     if (fault == "stuck" || (fault == "endless" && fault_text == ""))
         return "after these steps no other comes, such as a lock or a wait"

@@ -120,7 +120,7 @@ static int take(const char *what, const void *object, bool waits)
     struct word *word = word_at(object);
     if (word->owner != NULL) {
         be_last();
-        return EBUSY;
+        return waits ? ETIMEDOUT : EBUSY;
     }
     word->owner = self;
     word->count = 1;
@@ -141,6 +141,7 @@ static int lock(const char *what, pthread_mutex_t *mutex, bool waits)
     bool is_recursive = (mutex->__data.__kind & 3) == PTHREAD_MUTEX_RECURSIVE_NP;
     if (!is_recursive || word_at(mutex)->owner != self)
         return take(what, mutex, waits);
+    self->deadline = 0;
     word_at(mutex)->count++;
     return 0;
 }
@@ -161,6 +162,10 @@ static int unlock(pthread_mutex_t *mutex)
 
 INSTEAD_ONE(pthread_mutex_lock, pthread_mutex_t, lock("mutex_lock", object, true))
 INSTEAD_ONE(pthread_mutex_trylock, pthread_mutex_t, lock("mutex_trylock", object, false))
+INSTEAD(int, pthread_mutex_timedlock,
+        (pthread_mutex_t * mutex, const struct timespec *time), (mutex, time),
+        (self->deadline = deadline_at(CLOCK_REALTIME, time),
+         lock("mutex_timedlock", mutex, true)))
 INSTEAD_ONE(pthread_mutex_unlock, pthread_mutex_t, unlock(object))
 BEFORE(int, pthread_mutex_init,
        (pthread_mutex_t * mutex, const pthread_mutexattr_t *kind), (mutex, kind),
@@ -321,10 +326,14 @@ static bool is_free_to_write(struct thread *thread)
 }
 
 static int take_shared(const char *what, pthread_rwlock_t *rwlock,
-                       bool (*can)(struct thread *))
+                       bool (*can)(struct thread *), bool waits)
 {
-    step(what, rwlock, NULL, can);
+    step(what, rwlock, NULL, waits ? can : NULL);
     struct word *word = word_at(rwlock);
+    if (!can(self)) {
+        be_last();
+        return EBUSY;
+    }
     word->owner = can == is_free_to_write ? self : NULL;
     word->count++;
     acquire(word);
@@ -344,7 +353,11 @@ static int unlock_shared(pthread_rwlock_t *rwlock)
     return 0;
 }
 INSTEAD_ONE(pthread_rwlock_rdlock, pthread_rwlock_t,
-            take_shared("rwlock_rdlock", object, is_free))
+            take_shared("rwlock_rdlock", object, is_free, true))
+INSTEAD_ONE(pthread_rwlock_tryrdlock, pthread_rwlock_t,
+            take_shared("rwlock_tryrdlock", object, is_free, false))
 INSTEAD_ONE(pthread_rwlock_wrlock, pthread_rwlock_t,
-            take_shared("rwlock_wrlock", object, is_free_to_write))
+            take_shared("rwlock_wrlock", object, is_free_to_write, true))
+INSTEAD_ONE(pthread_rwlock_trywrlock, pthread_rwlock_t,
+            take_shared("rwlock_trywrlock", object, is_free_to_write, false))
 INSTEAD_ONE(pthread_rwlock_unlock, pthread_rwlock_t, unlock_shared(object))

@@ -29,9 +29,10 @@
  * signal, as POSIX allows, or one deadline comes early; otherwise time passes when all
  * threads wait.
  *
- * Not known here are pthread_cancel(3), pthread_tryjoin_np(3), spin locks, fences, named
- * semaphores, C11's threads, and the system calls that wait and are not in waits.c, such
- * as select, connect, accept4, sendmsg, readv, wait and wait4.
+ * Not known here are pthread_cancel(3), pthread_tryjoin_np(3), spin locks, read-write
+ * locks with a deadline, named semaphores, fences, C11's threads, and the system calls
+ * that wait and are not in waits.c, such as select, connect, accept4, sendmsg, readv,
+ * wait and wait4.
  *
  * An exhaustive search goes through all schedules with at most so many preemptions, in
  * which a thread loses its turn though it could go on, depth first (CHESS: Musuvathi et

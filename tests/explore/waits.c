@@ -69,6 +69,11 @@ INSTEAD(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, ti
         show_time(clock, time))
 INSTEAD(int, nanosleep, (const struct timespec *time, struct timespec *left),
         (time, left), sleep_for("nanosleep", nanoseconds_of(time)))
+INSTEAD(int, clock_nanosleep,
+        (clockid_t clock, int flags, const struct timespec *time, struct timespec *left),
+        (clock, flags, time, left),
+        sleep_for("clock_nanosleep", flags &TIMER_ABSTIME ? deadline_at(clock, time) - now
+                                                          : nanoseconds_of(time)))
 INSTEAD(int, usleep, (useconds_t time), (time), sleep_for("usleep", time * 1000LL))
 INSTEAD(unsigned, sleep, (unsigned time), (time),
         (unsigned)sleep_for("sleep", time *(int64_t)SECOND))

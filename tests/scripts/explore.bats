@@ -46,7 +46,7 @@ finds() {
 
 # What is left of a wrong version in the folder is its failure.
 @test "each wrong version whose fault depends on the schedule is found" {
-    local patch name
+    local patch name count=0
     while IFS= read -r patch; do
         name=$(basename "$(dirname "$patch")")-$(basename "$patch" .patch)
         while (($(jobs -r | wc -l) >= 3)); do
@@ -57,8 +57,10 @@ finds() {
             finds "$patch" >"$BATS_TEST_TMPDIR/$name.failed" 2>&1
             rm "$BATS_TEST_TMPDIR/$name.failed"
         ) 3>&- &
+        count=$((count + 1))
     done < <(grep -rl '^Explored: ' "$ROOT/tests/wrong")
     wait
+    ((count >= 17)) || fail "these were only $count wrong versions"
     run find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*.failed' -print -exec cat '{}' \;
     assert_output ''
 }
@@ -80,11 +82,13 @@ finds() {
 @test "a program may end its first thread, and call what does not wait" {
     folder=$BATS_TEST_TMPDIR/rest
     cp -r "$ROOT/lessons/02-threads" "$folder"
-    sed -i 's/^int main(/static int rest(/; s/^#include "worker.h"/&\n#include <errno.h>\n#include <fcntl.h>\n#include <sys\/socket.h>\n#include <unistd.h>/' \
+    sed -i 's/^int main(/static int rest(/; s/^#include "worker.h"/&\n#include <errno.h>\n#include <fcntl.h>\n#include <sys\/socket.h>\n#include <time.h>\n#include <unistd.h>/' \
         "$folder/main.c"
     cat >>"$folder/main.c" <<'END'
 static int count;
 static char **words;
+static pthread_rwlock_t shared = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *run(void *none)
 {
@@ -94,6 +98,12 @@ static void *run(void *none)
         socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) != 0 ||
         recv(sockets[0], &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
         exit(3);
+    if (pthread_rwlock_wrlock(&shared) != 0 || pthread_rwlock_tryrdlock(&shared) != EBUSY ||
+        pthread_rwlock_unlock(&shared) != 0 || pthread_rwlock_tryrdlock(&shared) != 0 ||
+        pthread_rwlock_trywrlock(&shared) != EBUSY || pthread_mutex_lock(&lock) != 0 ||
+        pthread_mutex_timedlock(&lock, &(struct timespec){0}) != ETIMEDOUT ||
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &(struct timespec){0}, NULL) != 0)
+        exit(5);
     (void)none;
     exit(rest(count, words));
 }
