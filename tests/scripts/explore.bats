@@ -206,6 +206,45 @@ END
     assert_line --regexp '^could not be explored: schedule 0 .*: it is too large$'
 }
 
+# explore_source: compiles standard input, and explores that.
+explore_source() {
+    "${CC:-cc}" -pthread -include pthread.h -x c - -o "$BATS_TEST_TMPDIR/program" ||
+        fail 'it does not compile'
+    explore --program "$BATS_TEST_TMPDIR/program"
+}
+
+@test "any program can be explored, and what is said needs no source lines" {
+    explore_source <<'END'
+static pthread_barrier_t barrier;
+static void *run(void *none) { pthread_barrier_wait(&barrier); return none; }
+int main(void)
+{
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 3);
+    pthread_create(&thread, NULL, run, NULL);
+    return pthread_barrier_wait(&barrier);
+}
+END
+    assert_failure 1
+    assert_line 'Main and thread-1 wait at a barrier, and nobody else comes there.'
+    explore_source <<'END'
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *run(void *none)
+{
+    return pthread_mutex_trylock(&lock) == 0 || pthread_mutex_lock(&lock) == 0 ? none : &lock;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_mutex_lock(&lock);
+    pthread_create(&thread, NULL, run, NULL);
+    return pthread_join(thread, NULL);
+}
+END
+    assert_failure 1
+    assert_line --partial 'Thread-1 waits for the lock that main took:'
+}
+
 @test "what is no use of it is refused in a line" {
     explore
     assert_failure 2
