@@ -6,7 +6,7 @@
  *                        and what was found goes there: `report`, and `out`,
  *                        `err` and `steps` of the schedule that failed
  *     EXPLORE_RUNS       at most so many schedules (1000), and
- *     EXPLORE_SECONDS    for at most so long
+ *     EXPLORE_SECONDS    no new one after so long
  *     EXPLORE_FROM       after seed 0, begin with this one (1)
  *     EXPLORE_BOUND      an exhaustive search, with at most so many preemptions
  *     EXPLORE_PATIENT    1: no deadline comes early
