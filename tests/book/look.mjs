@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checks as replayChecks } from './replay.mjs'
 import { serve } from './server.mjs'
 
 const [packages, executablePath, site, patience] = process.argv.slice(2)
@@ -256,24 +257,10 @@ async function compareDifference(page, lesson) {
     report('differences', `${lesson}: main.c is another one`)
 }
 
-// At its end, the replay shows the lines that the real run has printed.
+// At its start the replay shows nothing, and at its end what the real run has printed.
 async function replay(page, lesson) {
   const trace = JSON.parse(readFileSync(inRepository(`lessons/${lesson}/trace.json`)))
-  const printed = trace.filter((event) => event.cat === 'output').map((event) => event.name)
-  const seen = () =>
-    page
-      .locator('.replay-output span')
-      .evaluateAll((lines) =>
-        lines
-          .filter((line) => line.checkVisibility({ visibilityProperty: true }))
-          .map((line) => line.textContent)
-      )
-  await page.getByRole('slider').press('Home')
-  const atFirst = await seen()
-  await page.getByRole('slider').press('End')
-  const atLast = await seen()
-  if (printed.length === 0 || atFirst.length > 0 || atLast.join('\n') !== printed.join('\n'))
-    report('replays', `${lesson}: ${atFirst.length} lines, then ${atLast.join(', ')}`)
+  await replayChecks['with the slider at its start nothing has happened, at its end all has'](page, trace)
 }
 
 // ---- From the top --------------------------------------------------------------------------
