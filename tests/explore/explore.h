@@ -51,8 +51,8 @@ struct access {
     void *where;
 };
 
-/* Eight bytes of memory: who has used them lately, and what is known of the mutex,
-   semaphore, barrier or atomic variable that begins there, if any. */
+/* Eight bytes of memory: which threads have used them lately. If a mutex, semaphore,
+   barrier or atomic variable begins there, also its state. */
 struct word {
     uintptr_t address; /* divided by 8 */
     struct thread *owner;

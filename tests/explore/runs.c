@@ -5,10 +5,10 @@
  *     EXPLORE=FOLDER     explore; in there is `expected`, which the program shall print,
  *                        and what was found goes there: `report`, and `out`,
  *                        `err` and `steps` of the schedule that failed
- *     EXPLORE_RUNS       at most so many schedules (1000), and
- *     EXPLORE_SECONDS    no new one after so long
+ *     EXPLORE_RUNS       the largest number of schedules (1000), and
+ *     EXPLORE_SECONDS    no new one after this time
  *     EXPLORE_FROM       after seed 0, begin with this one (1)
- *     EXPLORE_BOUND      an exhaustive search, with at most so many preemptions
+ *     EXPLORE_BOUND      an exhaustive search, with at most this many preemptions
  *     EXPLORE_PATIENT    1: no deadline comes early
  *     EXPLORE_HERE       the one that has failed runs in this process: for a debugger
  *

@@ -34,9 +34,9 @@
  * that wait and are not in waits.c, such as select, connect, accept4, sendmsg, readv,
  * wait and wait4.
  *
- * An exhaustive search goes through all schedules with at most so many preemptions, in
- * which a thread loses its turn though it could go on, depth first (CHESS: Musuvathi et
- * al., "Finding and Reproducing Heisenbugs in Concurrent Programs", 2008).
+ * An exhaustive search goes through all schedules with a bounded number of preemptions,
+ * depth first; at a preemption a thread loses its turn though it could go on (CHESS:
+ * Musuvathi et al., "Finding and Reproducing Heisenbugs in Concurrent Programs", 2008).
  */
 #include "explore.h"
 
@@ -94,7 +94,7 @@ static uint64_t random_number(void)
     return z ^ (z >> 31);
 }
 
-/* One of so many possibilities. An exhaustive search takes those that it was told, then
+/* One of `count` possibilities. An exhaustive search takes those that it was told, then
    the first of each; the runner tells others next time. */
 unsigned pick(unsigned count)
 {
